@@ -1,0 +1,56 @@
+# The library, compiled once and put together three ways:
+#   nacre           libnacre.so.0, exporting what exports.map names
+#   nacre_static    libnacre.a, one object whose internal symbols are local: they cannot clash with a user's
+#   nacre_internal  all objects as they are, for the tests and benchmarks that look inside
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+# Kept in one place: cmake/nacre-config.cmake.in and cmake/nacre.pc.in get them from here.
+set(NACRE_PKG_REQUIRES liburcu-bp liblz4 libzstd jansson)
+pkg_check_modules(NACRE_DEPS REQUIRED IMPORTED_TARGET ${NACRE_PKG_REQUIRES})
+pkg_check_modules(NACRE_XXHASH REQUIRED IMPORTED_TARGET libxxhash) # header only, while compiling
+
+file(GLOB nacre_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.c")
+
+add_library(nacre_objects OBJECT ${nacre_sources})
+target_include_directories(nacre_objects PUBLIC "${PROJECT_SOURCE_DIR}/include" PRIVATE "${PROJECT_SOURCE_DIR}/src")
+get_target_property(nacre_xxhash_include PkgConfig::NACRE_XXHASH INTERFACE_INCLUDE_DIRECTORIES)
+if(nacre_xxhash_include)
+    target_include_directories(nacre_objects SYSTEM PRIVATE ${nacre_xxhash_include})
+endif()
+target_link_libraries(nacre_objects PRIVATE nacre_flags PkgConfig::NACRE_DEPS Threads::Threads)
+
+add_library(nacre SHARED $<TARGET_OBJECTS:nacre_objects>)
+set_target_properties(nacre PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE C
+    LINK_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/exports.map")
+target_link_options(nacre PRIVATE "LINKER:--version-script=${PROJECT_SOURCE_DIR}/cmake/exports.map")
+if(NOT nacre_instrumented)
+    target_link_options(nacre PRIVATE LINKER:-z,defs LINKER:-z,now)
+endif()
+target_link_libraries(nacre PRIVATE $<BUILD_INTERFACE:nacre_flags> $<BUILD_INTERFACE:PkgConfig::NACRE_DEPS>
+                            $<BUILD_INTERFACE:Threads::Threads>)
+
+if(nacre_instrumented)
+    add_library(nacre_static STATIC $<TARGET_OBJECTS:nacre_objects>)
+else()
+    set(nacre_merged "${PROJECT_BINARY_DIR}/nacre-merged.o")
+    add_custom_command(OUTPUT "${nacre_merged}"
+        COMMAND ${CMAKE_LINKER} -r -o "${nacre_merged}" "$<TARGET_OBJECTS:nacre_objects>"
+        COMMAND ${CMAKE_OBJCOPY} --localize-hidden "${nacre_merged}"
+        DEPENDS nacre_objects "$<TARGET_OBJECTS:nacre_objects>"
+        COMMENT "Hiding internal symbols of the static library" COMMAND_EXPAND_LISTS VERBATIM)
+    set_source_files_properties("${nacre_merged}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+    add_library(nacre_static STATIC "${nacre_merged}")
+endif()
+set_target_properties(nacre_static PROPERTIES OUTPUT_NAME nacre LINKER_LANGUAGE C)
+target_link_libraries(nacre_static PUBLIC PkgConfig::NACRE_DEPS Threads::Threads PRIVATE $<BUILD_INTERFACE:nacre_flags>)
+
+foreach(library nacre nacre_static)
+    target_include_directories(${library} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"
+                                                 "$<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>")
+    add_library(nacre::${library} ALIAS ${library})
+endforeach()
+
+add_library(nacre_internal STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:nacre_objects>)
+set_target_properties(nacre_internal PROPERTIES LINKER_LANGUAGE C)
+target_include_directories(nacre_internal PUBLIC "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
+target_link_libraries(nacre_internal PUBLIC PkgConfig::NACRE_DEPS Threads::Threads nacre_flags m)
