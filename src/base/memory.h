@@ -1,0 +1,25 @@
+/* Every allocation of the library. A failed one sets the detail and gives NULL: callers return NACRE_NO_MEMORY. */
+#ifndef NACRE_BASE_MEMORY_H
+#define NACRE_BASE_MEMORY_H
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+
+void *memory_alloc(size_t bytes);
+void *memory_zalloc(size_t bytes);
+void *memory_alloc_aligned(size_t alignment, size_t bytes);
+void *memory_realloc(void *memory, size_t bytes);
+void memory_free(void *memory);
+char *memory_strdup(const char *text);
+
+/* Pages straight from the system, for arenas: zeroed, 2 MiB aligned (huge pages are asked for) when bytes >= 2 MiB. */
+void *memory_map(size_t bytes);
+void memory_unmap(void *memory, size_t bytes);
+
+/* Tests: called before every allocation; true makes it fail. NULL removes it. */
+void memory_set_fault(bool (*should_fail)(void *context, size_t bytes), void *context);
+
+/* a + b and a * b that say whether they fit. */
+static inline bool size_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
+static inline bool size_multiply(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+#endif
