@@ -1,0 +1,145 @@
+/* Public calls: keeping house and looking inside. */
+#include "api/check.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+/* Calls that change files need a store that was opened for writing. */
+static int check_owner(nacre_store *store)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && store->read_only) {
+        status = fail(NACRE_READ_ONLY, "%s was opened read-only", store->path);
+    }
+    return status;
+}
+
+static int check_owned(nacre_collection *collection)
+{
+    int status = check_collection(collection);
+    return status == NACRE_OK ? check_owner(collection->store) : status;
+}
+
+int nacre_seal(nacre_collection *collection)
+{
+    int status = check_owned(collection);
+    return status == NACRE_OK ? collection_seal(collection, NULL) : status;
+}
+
+int nacre_flush(nacre_collection *collection)
+{
+    int status = check_owned(collection);
+    return status == NACRE_OK ? collection_flush(collection) : status;
+}
+
+int nacre_compact(nacre_collection *collection, nacre_slice begin, nacre_slice end)
+{
+    int status;
+    if ((status = check_owned(collection)) != NACRE_OK || (status = check_range(begin, end)) != NACRE_OK ||
+        (status = collection_flush(collection)) != NACRE_OK) {
+        return status;
+    }
+    status = tree_compact(collection->tree, begin, end);
+    pacing_update(collection->store);
+    store_progress(collection->store);
+    work_housekeep(collection->store);
+    return status;
+}
+
+int nacre_pause_compaction(nacre_store *store, uint32_t timeout_ms)
+{
+    int status = check_owner(store);
+    return status == NACRE_OK ? store_pause_compaction(store, timeout_ms) : status;
+}
+
+int nacre_resume_compaction(nacre_store *store)
+{
+    int status = check_owner(store);
+    return status == NACRE_OK ? store_resume_compaction(store) : status;
+}
+
+int nacre_build_indexes(nacre_collection *collection)
+{
+    int status = check_owned(collection);
+    return status == NACRE_OK ? tree_build_indexes(collection->tree) : status;
+}
+
+int nacre_set_async_index_build(nacre_store *store, bool enabled)
+{
+    return nacre_tune(store, "async_index_build", enabled ? "1" : "0");
+}
+
+int nacre_prune_log(nacre_store *store)
+{
+    int status = check_owner(store);
+    return status == NACRE_OK ? store_prune_log(store) : status;
+}
+
+int nacre_reclaim(nacre_store *store)
+{
+    int status = check_store(store);
+    return status == NACRE_OK ? store_reclaim(store) : status;
+}
+
+int nacre_resume(nacre_store *store)
+{
+    int status = check_store(store);
+    return status == NACRE_OK ? store_resume(store) : status;
+}
+
+int nacre_checkpoint(nacre_store *store, const char *path)
+{
+    int status = check_owner(store);
+    if (status == NACRE_OK && (!path || !*path)) {
+        status = fail(NACRE_INVALID, "the path of the checkpoint is %s", path ? "empty" : "NULL");
+    }
+    return status == NACRE_OK ? store_checkpoint(store, path) : status;
+}
+
+int nacre_verify(nacre_store *store, nacre_verify_report *report)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && (!report || report->struct_size < sizeof *report)) {
+        status = fail(NACRE_INVALID, "the report is %s", report ? "shorter than this library's; make it with NACRE_VERIFY_REPORT_INIT" : "NULL");
+    }
+    return status == NACRE_OK ? store_verify(store, report) : status;
+}
+
+int nacre_tune(nacre_store *store, const char *name, const char *value)
+{
+    int status = check_owner(store);
+    if (status == NACRE_OK && (!name || !value)) {
+        status = fail(NACRE_INVALID, "the parameter's name and value must be given");
+    }
+    enum tuning_name which;
+    if (status == NACRE_OK && (status = tuning_set(&store->tuning, store->os, store->path, name, value, &which)) == NACRE_OK) {
+        store_apply_tuning(store);
+    }
+    return status;
+}
+
+int nacre_tuning(nacre_store *store, char **json)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && !json) {
+        status = fail(NACRE_INVALID, "the place for the text is NULL");
+    }
+    return status == NACRE_OK ? tuning_json(&store->tuning, json) : status;
+}
+
+int nacre_stats(nacre_store *store, char **json)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && !json) {
+        status = fail(NACRE_INVALID, "the place for the text is NULL");
+    }
+    return status == NACRE_OK ? store_stats_json(store, json) : status;
+}
+
+int nacre_metrics(nacre_store *store, char **text)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && !text) {
+        status = fail(NACRE_INVALID, "the place for the text is NULL");
+    }
+    return status == NACRE_OK ? store_metrics_text(store, text) : status;
+}

@@ -1,0 +1,96 @@
+/* Public calls: reading. The calls on a cursor are in store/scan.c, beside what they step over. */
+#include "api/check.h"
+#include "base/status.h"
+
+static int read_options(const nacre_read_options *given, const nacre_store *store, nacre_snapshot **snapshot)
+{
+    *snapshot = NULL;
+    if (!given) {
+        return NACRE_OK;
+    }
+    nacre_read_options options;
+    int status = check_options(&options, sizeof options, given, "nacre_read_options");
+    if (status == NACRE_OK && (status = check_snapshot(options.snapshot, store)) == NACRE_OK) {
+        *snapshot = options.snapshot;
+    }
+    return status;
+}
+
+int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_options *options, nacre_value *value)
+{
+    nacre_snapshot *snapshot;
+    int status;
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK) {
+        return status;
+    }
+    if (!value) {
+        return fail(NACRE_INVALID, "the place for the value is NULL");
+    }
+    *value = (nacre_value){ { NULL, 0 }, NULL };
+    if ((status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
+        return status;
+    }
+    return collection_get(collection, key, snapshot, value);
+}
+
+void nacre_value_release(nacre_value *value)
+{
+    if (value) {
+        value_release(value);
+    }
+}
+
+int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count, const nacre_read_options *options,
+                    nacre_value *values, int *statuses)
+{
+    nacre_snapshot *snapshot;
+    int status;
+    if ((status = check_collection(collection)) != NACRE_OK || (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
+        return status;
+    }
+    if (count && (!keys || !values || !statuses)) {
+        return fail(NACRE_INVALID, "keys, values and statuses must be given");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((status = check_key(keys[i])) != NACRE_OK) {
+            return fail_context(status, "key %zu", i);
+        }
+    }
+    return collection_multi_get(collection, keys, count, snapshot, values, statuses);
+}
+
+int nacre_snapshot_create(nacre_store *store, nacre_snapshot **snapshot)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && !snapshot) {
+        status = fail(NACRE_INVALID, "the place for the snapshot is NULL");
+    }
+    return status == NACRE_OK ? store_snapshot_create(store, snapshot) : status;
+}
+
+void nacre_snapshot_release(nacre_snapshot *snapshot)
+{
+    if (snapshot) {
+        store_snapshot_release(snapshot);
+    }
+}
+
+int nacre_scan(nacre_collection *collection, const nacre_scan_options *given, nacre_cursor **cursor)
+{
+    nacre_scan_options options;
+    int status;
+    if ((status = check_collection(collection)) != NACRE_OK) {
+        return status;
+    }
+    if (!cursor) {
+        return fail(NACRE_INVALID, "the place for the cursor is NULL");
+    }
+    *cursor = NULL;
+    if ((status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
+        (status = check_bound(options.begin, "begin")) != NACRE_OK || (status = check_bound(options.end, "end")) != NACRE_OK ||
+        (status = check_bound(options.prefix, "prefix")) != NACRE_OK ||
+        (status = check_snapshot(options.snapshot, collection->store)) != NACRE_OK) {
+        return status;
+    }
+    return collection_scan(collection, &options, cursor);
+}

@@ -1,0 +1,114 @@
+/* Public calls: stores and collections. */
+#include "api/check.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+int nacre_open(const char *path, const nacre_options *options, nacre_store **store)
+{
+    nacre_options known;
+    if (!store) {
+        return fail(NACRE_INVALID, "the place for the store is NULL");
+    }
+    *store = NULL;
+    if (!path || !*path) {
+        return fail(NACRE_INVALID, "the path is %s", path ? "empty" : "NULL");
+    }
+    int status = check_options(&known, sizeof known, options, "nacre_options");
+    if (status != NACRE_OK) {
+        return status;
+    }
+    if ((unsigned)known.durability > NACRE_DISK) {
+        return fail(NACRE_INVALID, "durability %d is none of the levels", (int)known.durability);
+    }
+    if (known.error_if_missing && known.error_if_exists) {
+        return fail(NACRE_INVALID, "error_if_missing and error_if_exists exclude each other");
+    }
+    if (known.background_threads > 256) {
+        return fail(NACRE_LIMIT, "background_threads is %u; the limit is 256", known.background_threads);
+    }
+    return store_open(path, &known, store);
+}
+
+int nacre_close(nacre_store *store)
+{
+    if (!store) {
+        return NACRE_OK;
+    }
+    int status = store_check_process(store);
+    return status == NACRE_OK ? store_close(store) : status;
+}
+
+nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_size)
+{
+    pthread_mutex_lock(&store->state_lock);
+    if (reason && reason_size > 0) {
+        size_t size = strlen(store->state_reason);
+        size = size < reason_size - 1 ? size : reason_size - 1;
+        memcpy(reason, store->state_reason, size);
+        reason[size] = 0;
+    }
+    nacre_state state = (nacre_state)atomic_load_explicit(&store->state, memory_order_relaxed);
+    pthread_mutex_unlock(&store->state_lock);
+    return state;
+}
+
+int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection)
+{
+    nacre_collection_options known;
+    int status = check_store(store);
+    if (status == NACRE_OK && !collection) {
+        status = fail(NACRE_INVALID, "the place for the collection is NULL");
+    }
+    if (status == NACRE_OK && (status = check_name(name)) == NACRE_OK) {
+        status = check_options(&known, sizeof known, options, "nacre_collection_options");
+    }
+    if (status != NACRE_OK) {
+        return status;
+    }
+    *collection = NULL;
+    if (known.kind == 0) {
+        known.kind = NACRE_ORDERED;
+    }
+    return store_collection_create(store, name, &known, collection);
+}
+
+int nacre_collection_open(nacre_store *store, const char *name, nacre_collection **collection)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && !collection) {
+        status = fail(NACRE_INVALID, "the place for the collection is NULL");
+    }
+    if (status == NACRE_OK) {
+        *collection = NULL;
+        status = check_name(name);
+    }
+    return status == NACRE_OK ? store_collection_open(store, name, collection) : status;
+}
+
+void nacre_collection_close(nacre_collection *collection)
+{
+    store_collection_close(collection);
+}
+
+int nacre_collection_drop(nacre_store *store, const char *name)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK) {
+        status = check_name(name);
+    }
+    return status == NACRE_OK ? store_collection_drop(store, name) : status;
+}
+
+int nacre_collection_list(nacre_store *store, nacre_collection_info **list, size_t *count)
+{
+    int status = check_store(store);
+    if (status == NACRE_OK && (!list || !count)) {
+        status = fail(NACRE_INVALID, "the place for the list is NULL");
+    }
+    return status == NACRE_OK ? store_collection_list(store, list, count) : status;
+}
+
+void nacre_free(void *memory)
+{
+    memory_free(memory);
+}

@@ -1,0 +1,551 @@
+/* Opening and closing a store. See docs/architecture.md for the order of steps and why a crash between any two of them is harmless. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "store/store.h"
+#include <stdlib.h>
+
+#define MIB (UINT64_C(1) << 20)
+#define READ_ONLY_TRIES 8
+
+/* ---- limits ---- */
+
+static uint64_t choose(uint64_t set, uint64_t chosen)
+{
+    return set ? set : chosen;
+}
+
+void store_apply_tuning(nacre_store *store)
+{
+    const struct tuning *t = &store->tuning;
+    uint64_t memtables = store->memory_budget / 2;
+    uint64_t seal = memtables / 4 < 64 * MIB ? memtables / 4 : 64 * MIB;
+    seal = choose(tuning_get(t, TUNING_seal_bytes), seal);
+    memtables = seal * 4 > memtables ? seal * 4 : memtables;
+    uint64_t rest = store->memory_budget > memtables + 8 * MIB ? store->memory_budget - memtables : 8 * MIB;
+    uint64_t cache = choose(tuning_get(t, TUNING_cache_bytes), rest);
+    atomic_store_explicit(&store->limits.memtable_total, memtables, memory_order_relaxed);
+    atomic_store_explicit(&store->limits.seal_bytes, seal, memory_order_relaxed);
+    atomic_store_explicit(&store->limits.cache_bytes, cache, memory_order_relaxed);
+    if (store->cache) {
+        block_cache_set_capacity(store->cache, cache);
+    }
+    struct tree_tuning *trees = &store->tree_tuning;
+    atomic_store(&trees->segment_bytes, tuning_get(t, TUNING_segment_bytes));
+    atomic_store(&trees->level_base_bytes, tuning_get(t, TUNING_level_base_bytes));
+    atomic_store(&trees->level_ratio, tuning_get(t, TUNING_level_ratio));
+    atomic_store(&trees->level0_runs, tuning_get(t, TUNING_level0_runs));
+    atomic_store(&trees->tombstone_percent, tuning_get(t, TUNING_tombstone_percent));
+    atomic_store(&trees->block_bytes, tuning_get(t, TUNING_block_bytes));
+    atomic_store(&trees->async_index_build, tuning_get(t, TUNING_async_index_build) != 0);
+    for (unsigned level = 0; level < TREE_LEVELS; level++) {
+        enum tuning_name name = level < 2 ? TUNING_compression_top : level < 4 ? TUNING_compression_middle : TUNING_compression_bottom;
+        atomic_store(&trees->compression[level], (uint32_t)tuning_get(t, name));
+    }
+}
+
+static void copy_options(nacre_store *store, const nacre_options *options)
+{
+    store->os = options->os ? options->os : os_posix();
+    store->read_only = options->read_only;
+    store->durability = options->durability ? options->durability : NACRE_DISK;
+    store->memory_budget = options->memory_budget ? options->memory_budget : 512 * MIB;
+    store->memory_budget = store->memory_budget < 16 * MIB ? 16 * MIB : store->memory_budget;
+    store->log_limit = options->log_limit ? options->log_limit : 1024 * MIB;
+    store->log_limit = store->log_limit < 4 * MIB ? 4 * MIB : store->log_limit;
+    store->background_threads = options->background_threads ? options->background_threads : 2;
+    store->write_timeout_ms = options->write_timeout_ms ? options->write_timeout_ms : 10000;
+    if (options->logger) {
+        store->logger_copy = *options->logger;
+        store->logger = &store->logger_copy;
+    }
+}
+
+static void init_locks(nacre_store *store)
+{
+    pthread_mutexattr_t adaptive;
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&store->commit_lock, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&store->collections_lock, NULL);
+    pthread_mutex_init(&store->snapshots_lock, NULL);
+    pthread_mutex_init(&store->state_lock, NULL);
+    pthread_mutex_init(&store->progress_lock, NULL);
+    pthread_mutex_init(&store->reap_lock, NULL);
+    pthread_mutex_init(&store->house_lock, NULL);
+    pthread_mutex_init(&store->tuning.lock, NULL);
+    pthread_mutex_init(&store->work.lock, NULL);
+    pthread_cond_init(&store->progress, &monotonic);
+    pthread_cond_init(&store->work.wake, &monotonic);
+    pthread_cond_init(&store->work.idle, &monotonic);
+    pthread_cond_init(&store->work.housekeeping, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void destroy_locks(nacre_store *store)
+{
+    pthread_mutex_destroy(&store->commit_lock);
+    pthread_mutex_destroy(&store->collections_lock);
+    pthread_mutex_destroy(&store->snapshots_lock);
+    pthread_mutex_destroy(&store->state_lock);
+    pthread_mutex_destroy(&store->progress_lock);
+    pthread_mutex_destroy(&store->reap_lock);
+    pthread_mutex_destroy(&store->house_lock);
+    pthread_mutex_destroy(&store->work.lock);
+    pthread_cond_destroy(&store->progress);
+    pthread_cond_destroy(&store->work.wake);
+    pthread_cond_destroy(&store->work.idle);
+    pthread_cond_destroy(&store->work.housekeeping);
+    tuning_destroy(&store->tuning);
+}
+
+/* ---- the directory ---- */
+
+struct foreign {
+    bool any;
+    char name[256];
+};
+
+static void look_for_foreign(void *context, const char *name)
+{
+    static const char *const ours[] = { "LOCK", "CURRENT", "manifest", "log", "segments", "values", "tuning.json" };
+    struct foreign *foreign = context;
+    size_t size = strlen(name);
+    if (size > 4 && strcmp(name + size - 4, ".tmp") == 0) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
+        if (strcmp(name, ours[i]) == 0) {
+            return;
+        }
+    }
+    foreign->any = true;
+    size = size < sizeof foreign->name - 1 ? size : sizeof foreign->name - 1;
+    memcpy(foreign->name, name, size);
+    foreign->name[size] = 0;
+}
+
+/* *present: CURRENT is there. A directory with other things in it is not made a store. */
+static int look_at_directory(const nacre_store *store, const nacre_options *options, bool *present)
+{
+    char path[OS_PATH_MAX];
+    int status = os_path(path, store->path, "CURRENT");
+    if (status != NACRE_OK) {
+        return status;
+    }
+    *present = os_exists(store->os, path);
+    if (*present) {
+        return options->error_if_exists ? fail(NACRE_EXISTS, "%s: there is a store already", store->path) : NACRE_OK;
+    }
+    struct foreign foreign = { false, "" };
+    status = store->os->list(store->os->context, store->path, look_for_foreign, &foreign);
+    if (status == NACRE_OK && foreign.any) {
+        return fail(NACRE_INVALID, "%s: not a store (no file CURRENT) and not empty: it holds '%s'", store->path, foreign.name);
+    }
+    if (options->error_if_missing || options->read_only) {
+        return fail(NACRE_NOT_FOUND, "%s: there is no store", store->path);
+    }
+    return status == NACRE_NOT_FOUND ? NACRE_OK : status;
+}
+
+static int make_directory(nacre_store *store, const char *path)
+{
+    int status = store->os->make_directory(store->os->context, path);
+    return status == NACRE_EXISTS ? NACRE_OK : status;
+}
+
+static int sync_parent(nacre_store *store)
+{
+    char parent[OS_PATH_MAX];
+    int status = os_path(parent, store->path, "..");
+    return status == NACRE_OK ? store->os->sync_directory(store->os->context, parent) : status;
+}
+
+static int make_directories(nacre_store *store)
+{
+    static const char *const names[] = { "manifest", "log", "segments" };
+    char path[OS_PATH_MAX];
+    int status = NACRE_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++) {
+        status = os_path(path, store->path, "%s", names[i]);
+        if (status == NACRE_OK) {
+            status = make_directory(store, path);
+        }
+    }
+    return status == NACRE_OK ? store->os->sync_directory(store->os->context, store->path) : status;
+}
+
+static int lock_directory(nacre_store *store)
+{
+    char path[OS_PATH_MAX], holder[256] = "";
+    int status = os_path(path, store->path, "LOCK");
+    if (status == NACRE_OK) {
+        status = store->os->lock(store->os->context, path, &store->lock_file, holder, sizeof holder);
+    }
+    if (status == NACRE_LOCKED) {
+        return fail(NACRE_LOCKED, "%s: the store is open for writing by %s", store->path, holder[0] ? holder : "another process");
+    }
+    return status;
+}
+
+static int set_paths(nacre_store *store, const char *path)
+{
+    char text[OS_PATH_MAX];
+    int status = NACRE_OK;
+    store->path = memory_strdup(path);
+    if (!store->path || (status = os_path(text, path, "segments")) != NACRE_OK) {
+        return store->path ? status : NACRE_NO_MEMORY;
+    }
+    store->segments_path = memory_strdup(text);
+    status = os_path(text, path, "log");
+    store->log_path = status == NACRE_OK ? memory_strdup(text) : NULL;
+    return store->segments_path && store->log_path ? NACRE_OK : status == NACRE_OK ? NACRE_NO_MEMORY : status;
+}
+
+/* ---- what was left over by a crash ---- */
+
+struct strays {
+    nacre_store *store;
+    const struct manifest_state *state;
+    struct buffer names;
+    int status;
+};
+
+static bool is_named(const struct manifest_state *state, uint64_t id)
+{
+    for (size_t i = 0; i < state->collection_count; i++) {
+        for (size_t j = 0; j < state->collections[i].piece_count; j++) {
+            if (state->collections[i].pieces[j].properties.id == id) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void note_stray(void *context, const char *name)
+{
+    struct strays *strays = context;
+    char *end = NULL;
+    unsigned long long id = strtoull(name, &end, 16);
+    bool ours = end == name + 16 && (strcmp(end, ".seg") == 0 || strcmp(end, ".idx") == 0);
+    bool temporary = end == name + 16 && strstr(end, ".tmp") != NULL;
+    if ((ours && !is_named(strays->state, id)) || temporary) {
+        int status = buffer_append(&strays->names, name, strlen(name) + 1);
+        strays->status = strays->status == NACRE_OK ? status : strays->status;
+    }
+}
+
+static int remove_strays(nacre_store *store, const struct manifest_state *state)
+{
+    struct strays strays = { .store = store, .state = state };
+    int status = store->os->list(store->os->context, store->segments_path, note_stray, &strays);
+    status = status == NACRE_OK ? strays.status : status;
+    for (size_t at = 0; status == NACRE_OK && at < strays.names.size; at += strlen((char *)strays.names.data + at) + 1) {
+        char path[OS_PATH_MAX];
+        status = os_path(path, store->segments_path, "%s", (char *)strays.names.data + at);
+        if (status == NACRE_OK) {
+            status = store->os->remove(store->os->context, path);
+            status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
+        }
+    }
+    buffer_free(&strays.names);
+    return status;
+}
+
+/* ---- open ---- */
+
+static int make_parts(nacre_store *store)
+{
+    int status = tuning_load(&store->tuning, store->os, store->path);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    store_apply_tuning(store);
+    status = block_cache_create(atomic_load(&store->limits.cache_bytes), &store->cache);
+    if (status == NACRE_OK) {
+        status = chunk_pool_create(2 * atomic_load(&store->limits.seal_bytes), &store->chunks);
+    }
+    store->segments = (struct segment_env){ .os = store->os, .logger = store->logger, .directory = store->segments_path,
+                                            .cache = store->cache, .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
+                                            .reap = store_reap, .reap_context = store };
+    store->trees = (struct tree_env){ .segments = &store->segments, .manifest = store->manifest, .logger = store->logger,
+                                      .tuning = &store->tree_tuning, .context = store, .snapshots = store_snapshots,
+                                      .publish = view_publish, .index_wanted = store_index_wanted, .stop = &store->stopping };
+    return status;
+}
+
+static int make_collections(nacre_store *store, const struct manifest_state *state)
+{
+    store->next_collection = state->next_collection;
+    store->collections = memory_zalloc((state->collection_count + 1) * sizeof *store->collections);
+    if (!store->collections) {
+        return NACRE_NO_MEMORY;
+    }
+    int status = NACRE_OK;
+    for (size_t i = 0; i < state->collection_count && status == NACRE_OK; i++) {
+        status = collection_make(store, &state->collections[i], &store->collections[store->collection_count]);
+        store->collection_count += status == NACRE_OK;
+    }
+    return status;
+}
+
+static uint64_t log_file_bytes(const nacre_store *store)
+{
+    uint64_t chosen = store->log_limit / 16;
+    chosen = chosen < MIB ? MIB : chosen > 64 * MIB ? 64 * MIB : chosen;
+    return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
+}
+
+static int open_log(nacre_store *store, const struct manifest_state *state)
+{
+    struct wal_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger,
+                                   .file_bytes = log_file_bytes(store), .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
+                                   .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0 };
+    uint32_t first = store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
+    return wal_open(&options, first + 1, &store->wal);
+}
+
+static void report_recovery(const nacre_store *store)
+{
+    const struct wal_replay_report *r = &store->recovery;
+    log_line(store->logger, r->torn_bytes || r->damaged_regions ? NACRE_LOG_WARNING : NACRE_LOG_INFO, "recovery",
+             "\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"torn_records\":%llu,\"damaged_regions\":%llu,\"ms\":%llu",
+             (unsigned long long)r->records, (unsigned long long)r->bytes, (unsigned long long)r->torn_bytes,
+             (unsigned long long)r->torn_records, (unsigned long long)r->damaged_regions, (unsigned long long)(store->recovery_ns / 1000000));
+}
+
+/* Everything after the lock, for writing. */
+static int open_for_writing(nacre_store *store, bool present, bool salvage)
+{
+    struct manifest_state state = { 0 };
+    int status = make_directories(store);
+    if (status == NACRE_OK) {
+        status = present ? manifest_open(store->os, store->path, false, store->logger, &store->manifest)
+                         : manifest_create(store->os, store->path, &store->manifest);
+    }
+    if (status == NACRE_OK && !present) {
+        status = sync_parent(store);
+    }
+    if (status == NACRE_OK) {
+        status = make_parts(store);
+    }
+    if (status == NACRE_OK) {
+        status = manifest_copy_state(store->manifest, &state);
+    }
+    if (status != NACRE_OK) {
+        goto done;
+    }
+    /* Segment ids of this opening differ from all before; the clean end is good for one opening only. */
+    struct manifest_edit edit = { .has_opening = true, .opening = state.opening + 1, .has_clean_log_end = true, .clean_log_end = 0 };
+    if ((status = manifest_commit(store->manifest, &edit)) != NACRE_OK || (status = remove_strays(store, &state)) != NACRE_OK ||
+        (status = make_collections(store, &state)) != NACRE_OK || (status = work_start(store)) != NACRE_OK ||
+        (status = store_recover(store, &state, salvage)) != NACRE_OK || (status = open_log(store, &state)) != NACRE_OK) {
+        goto done;
+    }
+    report_recovery(store);
+    for (size_t i = 0; i < store->collection_count; i++) {
+        if (tree_wants_work(store->collections[i]->tree)) {
+            work_post(store, WORK_MERGE, store->collections[i]);
+        }
+        store_index_wanted(store, store->collections[i]);
+    }
+    atomic_store_explicit(&store->log_open, true, memory_order_release);
+    work_housekeep(store);
+done:
+    manifest_state_free(&state);
+    return status;
+}
+
+/* ---- close ---- */
+
+static void free_store(nacre_store *store)
+{
+    atomic_store_explicit(&store->stopping, true, memory_order_relaxed);
+    if (store->work.ids) {
+        work_stop(store);
+    }
+    views_free_retired(store);
+    views_free_retired(store); /* what the first round let go of */
+    for (size_t i = 0; i < store->collection_count; i++) {
+        collection_free(store->collections[i]);
+    }
+    memory_free(store->collections);
+    if (!store->read_only && store->segments_path) {
+        (void)store_remove_reaped(store); /* what is left is removed by the next open */
+    }
+    memory_free(store->reap_ids);
+    wal_close(store->wal);
+    manifest_close(store->manifest);
+    block_cache_free(store->cache);
+    chunk_pool_free(store->chunks);
+    if (store->lock_file) {
+        store->os->close(store->lock_file);
+    }
+    destroy_locks(store);
+    memory_free(store->path);
+    memory_free(store->segments_path);
+    memory_free(store->log_path);
+    memory_free(store);
+}
+
+static int new_store(const char *path, const nacre_options *options, nacre_store **store)
+{
+    nacre_store *s = memory_alloc_aligned(64, sizeof *s);
+    if (!s) {
+        return NACRE_NO_MEMORY;
+    }
+    memset(s, 0, sizeof *s);
+    init_locks(s);
+    copy_options(s, options);
+    publish_init(&s->publisher, 0);
+    s->fork_generation = store_fork_generation();
+    int status = set_paths(s, path);
+    if (status != NACRE_OK) {
+        free_store(s);
+        return status;
+    }
+    *store = s;
+    return NACRE_OK;
+}
+
+/* A reader beside a writer: files may go while they are being opened. What was read is good if the manifest has not moved on past
+   the log that was replayed; else it is all done again. */
+static int open_read_only(nacre_store *store)
+{
+    struct manifest_state state = { 0 }, now = { 0 };
+    int status = manifest_open(store->os, store->path, true, store->logger, &store->manifest);
+    if (status == NACRE_OK) {
+        status = make_parts(store);
+    }
+    if (status == NACRE_OK) {
+        status = manifest_copy_state(store->manifest, &state);
+    }
+    if (status == NACRE_OK) {
+        status = make_collections(store, &state);
+    }
+    if (status == NACRE_OK) {
+        status = store_recover(store, &state, false);
+    }
+    if (status == NACRE_OK) {
+        status = manifest_verify(store->os, store->path, &now);
+        if (status == NACRE_OK && now.next_log_file != state.next_log_file) {
+            status = fail(NACRE_BUSY, "%s: the writer pruned its log while it was read", store->path);
+        }
+    }
+    if (status == NACRE_OK) {
+        report_recovery(store);
+        store_set_state(store, NACRE_STATE_READ_ONLY, NACRE_READ_ONLY, "it was opened read-only");
+    }
+    manifest_state_free(&state);
+    manifest_state_free(&now);
+    return status;
+}
+
+static int try_read_only(const char *path, const nacre_options *options, nacre_store **store)
+{
+    int status = NACRE_OK;
+    for (unsigned attempt = 0; attempt < READ_ONLY_TRIES; attempt++) {
+        nacre_store *s = NULL;
+        bool present;
+        if ((status = new_store(path, options, &s)) != NACRE_OK) {
+            return status;
+        }
+        if ((status = look_at_directory(s, options, &present)) == NACRE_OK && (status = open_read_only(s)) == NACRE_OK) {
+            *store = s;
+            return NACRE_OK;
+        }
+        free_store(s);
+        if (status == NACRE_NO_MEMORY || status == NACRE_UNSUPPORTED || status == NACRE_INVALID || !present) {
+            return status;
+        }
+        clock_sleep_ns(2000000u << attempt);
+    }
+    return status;
+}
+
+int store_open(const char *path, const nacre_options *options, nacre_store **store)
+{
+    if (options->read_only) {
+        return try_read_only(path, options, store);
+    }
+    nacre_store *s = NULL;
+    bool present = false;
+    int status = new_store(path, options, &s);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    status = look_at_directory(s, options, &present);
+    if (status == NACRE_OK) {
+        status = make_directory(s, s->path);
+    }
+    if (status == NACRE_OK) {
+        status = lock_directory(s);
+    }
+    if (status == NACRE_OK) {
+        status = look_at_directory(s, options, &present); /* again, now that nobody else writes */
+    }
+    if (status == NACRE_OK) {
+        status = open_for_writing(s, present, options->salvage);
+    }
+    if (status != NACRE_OK) {
+        free_store(s);
+        return status;
+    }
+    *store = s;
+    return NACRE_OK;
+}
+
+static int check_handles(nacre_store *store)
+{
+    unsigned collections = 0;
+    pthread_mutex_lock(&store->collections_lock);
+    for (size_t i = 0; i < store->collection_count; i++) {
+        collections += atomic_load_explicit(&store->collections[i]->handles, memory_order_acquire);
+    }
+    pthread_mutex_unlock(&store->collections_lock);
+    unsigned cursors = atomic_load_explicit(&store->cursors, memory_order_relaxed);
+    uint64_t values = stats_sum(&store->stats, STATS_values_held) - stats_sum(&store->stats, STATS_values_released);
+    if (collections + cursors + store->snapshot_count + values == 0) {
+        return NACRE_OK;
+    }
+    return fail(NACRE_HANDLES_OPEN, "%s: still open: %u collection handles, %u cursors, %zu snapshots, %llu values; release them first",
+                store->path, collections, cursors, store->snapshot_count, (unsigned long long)values);
+}
+
+/* All that was acknowledged is in the log or in segments; what is in the log is made durable, and the manifest told where it ends. */
+static int end_log(nacre_store *store)
+{
+    if (atomic_load_explicit(&store->state, memory_order_acquire) != NACRE_STATE_OK) {
+        return NACRE_OK;
+    }
+    wal_position end = wal_end(store->wal);
+    int status = wal_sync(store->wal, end);
+    if (status == NACRE_OK) {
+        struct manifest_edit edit = { .has_clean_log_end = true, .clean_log_end = end, .has_last_sequence = true,
+                                      .last_sequence = atomic_load_explicit(&store->last_sequence, memory_order_relaxed) };
+        status = manifest_commit(store->manifest, &edit);
+    }
+    return status;
+}
+
+int store_close(nacre_store *store)
+{
+    int status = check_handles(store);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    atomic_store_explicit(&store->stopping, true, memory_order_seq_cst);
+    if (store->work.ids) {
+        work_stop(store);
+    }
+    if (!store->read_only) {
+        status = end_log(store);
+    }
+    free_store(store);
+    return status;
+}

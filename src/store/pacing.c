@@ -1,0 +1,111 @@
+/* Pacing: writers slow down in proportion to what the background is behind, long before the hard limit, and never by a count of files.
+
+   Debt is the greater of: sealed memtables against their share of the budget, and merges against a few times the base level. From half
+   of the limit on every KiB costs a delay that grows with the square of the rest; a thread saves its delays up and sleeps a
+   millisecond at a time, so that almost all writes are not delayed at all. At the hard limit a write waits for progress up to its
+   timeout and then gets NACRE_BUSY. Locks: progress_lock. */
+#include "base/clock.h"
+#include "base/status.h"
+#include "store/store.h"
+#include <errno.h>
+#include <time.h>
+
+#define SLEEP_NS 1000000u
+#define DELAY_MOST_NS_PER_KIB 50000u /* 20 MB/s just below the limit */
+
+static uint64_t merge_debt_limit(const nacre_store *store)
+{
+    return 2 * tuning_get(&store->tuning, TUNING_level_base_bytes) + atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
+}
+
+static uint64_t sealed_limit(const nacre_store *store)
+{
+    uint64_t total = atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
+    uint64_t seal = atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed);
+    return total > 2 * seal ? total - seal : total / 2 + 1;
+}
+
+void pacing_update(nacre_store *store)
+{
+    uint64_t debt = 0;
+    pthread_mutex_lock(&store->collections_lock);
+    for (size_t i = 0; i < store->collection_count; i++) {
+        debt += tree_debt(store->collections[i]->tree);
+    }
+    pthread_mutex_unlock(&store->collections_lock);
+    double merges = (double)debt / (double)merge_debt_limit(store);
+    double sealed = (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
+    double worst = merges > sealed ? merges : sealed;
+    worst = worst > 1 ? 1 : worst;
+    double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
+    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB), memory_order_relaxed);
+}
+
+void store_progress(nacre_store *store)
+{
+    pthread_mutex_lock(&store->progress_lock);
+    pthread_cond_broadcast(&store->progress);
+    pthread_mutex_unlock(&store->progress_lock);
+}
+
+static bool over_limit(const nacre_store *store)
+{
+    return atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) >= sealed_limit(store);
+}
+
+static int wait_for_room(nacre_store *store, uint32_t timeout_ms)
+{
+    uint64_t start = clock_monotonic_ns(), until_ns = start + (uint64_t)timeout_ms * 1000000u;
+    struct timespec until = { .tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u) };
+    int status = NACRE_OK;
+    pthread_mutex_lock(&store->progress_lock);
+    while (over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
+        if (pthread_cond_timedwait(&store->progress, &store->progress_lock, &until) == ETIMEDOUT && over_limit(store)) {
+            status = fail(NACRE_BUSY, "%llu bytes of sealed memtables wait for their flush, the limit is %llu; waited %u ms",
+                          (unsigned long long)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed),
+                          (unsigned long long)sealed_limit(store), timeout_ms);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&store->progress_lock);
+    stats_add(&store->stats, STATS_stalls, 1);
+    stats_add(&store->stats, STATS_stall_ns, clock_monotonic_ns() - start);
+    if (status == NACRE_BUSY) {
+        stats_add(&store->stats, STATS_busy, 1);
+    }
+    return status;
+}
+
+int pacing_admit(nacre_store *store, size_t bytes, uint32_t timeout_ms)
+{
+    static _Thread_local uint64_t owed_ns;
+    uint64_t delay = atomic_load_explicit(&store->delay_ns_per_kib, memory_order_relaxed);
+    if (__builtin_expect(delay == 0, 1)) {
+        return NACRE_OK;
+    }
+    owed_ns += delay * bytes / 1024;
+    if (owed_ns >= SLEEP_NS) {
+        uint64_t start = clock_monotonic_ns();
+        clock_sleep_ns(SLEEP_NS);
+        uint64_t slept = clock_monotonic_ns() - start;
+        owed_ns = owed_ns > slept ? owed_ns - slept : 0;
+        owed_ns = owed_ns < 8 * SLEEP_NS ? owed_ns : 8 * SLEEP_NS;
+        stats_add(&store->stats, STATS_stalls, 1);
+        stats_add(&store->stats, STATS_stall_ns, slept);
+    }
+    if (!over_limit(store)) {
+        return NACRE_OK;
+    }
+    return wait_for_room(store, timeout_ms ? timeout_ms : store->write_timeout_ms);
+}
+
+int pacing_wait_for_flush(nacre_store *store)
+{
+    int status = NACRE_OK;
+    pthread_mutex_lock(&store->progress_lock);
+    while (over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
+        pthread_cond_wait(&store->progress, &store->progress_lock);
+    }
+    pthread_mutex_unlock(&store->progress_lock);
+    return status;
+}

@@ -1,0 +1,278 @@
+/* Replay: what the log holds and no segment does goes into memtables again.
+
+   Records are parsed by the log's replay in one thread and applied by two: as versions of a key sort themselves by sequence, the
+   order in which they are applied does not matter. Full memtables are sealed and flushed meanwhile as in normal running (not in read-only
+   openings, which keep everything in memory). A record older than a collection's log position, or of a collection that is
+   gone, is passed over op by op. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "store/batch_format.h"
+#include "store/store.h"
+
+#define REPLAY_SLOTS 4096u
+
+struct replay_record {
+    nacre_slice payload;
+    uint64_t sequence;
+    wal_position begin;
+};
+struct replay {
+    nacre_store *store;
+    const wal_position *positions; /* by index in store->collections */
+    uint64_t greatest_sequence;
+    bool helper;                   /* a second thread applies too */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    struct replay_record *batch;   /* handed to the helper */
+    size_t batch_count;
+    bool end;
+    int helper_status;
+    char helper_detail[512];
+    struct replay_record *filling;
+    size_t filled;
+};
+
+/* The collection of an op that is not in segments yet, or NULL. */
+static nacre_collection *target_of(const struct replay *replay, uint32_t id, wal_position begin)
+{
+    const nacre_store *store = replay->store;
+    for (size_t i = 0; i < store->collection_count; i++) {
+        if (store->collections[i]->id == id) {
+            return begin >= replay->positions[i] ? store->collections[i] : NULL;
+        }
+    }
+    return NULL;
+}
+
+static int apply_record(const struct replay *replay, const struct replay_record *record)
+{
+    struct reader reader = reader_of(record->payload);
+    struct batch_op op;
+    uint64_t sequence = record->sequence;
+    int status = NACRE_OK;
+    while (status == NACRE_OK && batch_decode(&reader, &op)) {
+        nacre_collection *collection = target_of(replay, op.collection, record->begin);
+        if (collection) {
+            status = apply_op(collection->active->memtable, &op, sequence);
+        }
+        sequence++;
+    }
+    if (!reader.ok) {
+        return fail(NACRE_CORRUPT, "log file %u, offset %u: the record's checksum is good but its batch cannot be read",
+                    WAL_FILE(record->begin), WAL_OFFSET(record->begin));
+    }
+    return status;
+}
+
+static int apply_all(const struct replay *replay, const struct replay_record *records, size_t count)
+{
+    int status = NACRE_OK;
+    for (size_t i = 0; i < count && status == NACRE_OK; i++) {
+        status = apply_record(replay, &records[i]);
+    }
+    return status;
+}
+
+static void *help(void *context)
+{
+    struct replay *replay = context;
+    pthread_mutex_lock(&replay->lock);
+    for (;;) {
+        while (!replay->batch && !replay->end) {
+            pthread_cond_wait(&replay->work, &replay->lock);
+        }
+        struct replay_record *batch = replay->batch;
+        size_t count = replay->batch_count;
+        if (!batch) {
+            break;
+        }
+        pthread_mutex_unlock(&replay->lock);
+        int status = apply_all(replay, batch, count);
+        pthread_mutex_lock(&replay->lock);
+        if (status != NACRE_OK && replay->helper_status == NACRE_OK) {
+            replay->helper_status = status;
+            size_t size = strnlen(fail_detail(), sizeof replay->helper_detail - 1);
+            memcpy(replay->helper_detail, fail_detail(), size);
+        }
+        memory_free(batch);
+        replay->batch = NULL;
+        pthread_cond_signal(&replay->done);
+    }
+    pthread_mutex_unlock(&replay->lock);
+    return NULL;
+}
+
+/* What is collected goes to the helper if it is free, else this thread applies it. */
+static int pass_on(struct replay *replay)
+{
+    if (replay->filled == 0) {
+        return NACRE_OK;
+    }
+    bool given = false;
+    int status = NACRE_OK;
+    pthread_mutex_lock(&replay->lock);
+    status = replay->helper_status;
+    if (status == NACRE_OK && replay->helper && !replay->batch) {
+        replay->batch = replay->filling;
+        replay->batch_count = replay->filled;
+        replay->filling = NULL;
+        given = true;
+        pthread_cond_signal(&replay->work);
+    }
+    pthread_mutex_unlock(&replay->lock);
+    if (status != NACRE_OK) {
+        return fail(status, "%s", replay->helper_detail);
+    }
+    if (!given) {
+        status = apply_all(replay, replay->filling, replay->filled);
+    }
+    replay->filled = 0;
+    return status;
+}
+
+static int wait_for_helper(struct replay *replay)
+{
+    pthread_mutex_lock(&replay->lock);
+    while (replay->batch) {
+        pthread_cond_wait(&replay->done, &replay->lock);
+    }
+    int status = replay->helper_status;
+    pthread_mutex_unlock(&replay->lock);
+    return status == NACRE_OK ? NACRE_OK : fail(status, "%s", replay->helper_detail);
+}
+
+/* Seals what has become full. All records handed out so far are applied first, as a flush must see them. */
+static int seal_full(struct replay *replay, wal_position end)
+{
+    nacre_store *store = replay->store;
+    if (store->read_only) {
+        return NACRE_OK;
+    }
+    int status = NACRE_OK;
+    for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
+        nacre_collection *c = store->collections[i];
+        if (memtable_bytes(c->active->memtable) < atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed)) {
+            continue;
+        }
+        status = wait_for_helper(replay);
+        if (status == NACRE_OK) {
+            atomic_store_explicit(&store->last_sequence, replay->greatest_sequence, memory_order_seq_cst);
+            publish_raise(&store->publisher, replay->greatest_sequence);
+            store->replay_end = end;
+            status = collection_seal(c, NULL);
+        }
+        if (status == NACRE_OK) {
+            status = pacing_wait_for_flush(store);
+        }
+    }
+    return status;
+}
+
+/* Notes which position each memtable begins with: what the log is still needed for. */
+static int note_first(struct replay *replay, wal_position begin, nacre_slice payload, uint64_t *sequences)
+{
+    struct reader reader = reader_of(payload);
+    struct batch_op op;
+    *sequences = 0;
+    while (batch_decode(&reader, &op)) {
+        nacre_collection *collection = target_of(replay, op.collection, begin);
+        if (collection && collection->active->first == 0) {
+            collection->active->first = begin;
+        }
+        ++*sequences;
+    }
+    return reader.ok ? NACRE_OK : fail(NACRE_CORRUPT, "log file %u, offset %u: the record's batch cannot be read", WAL_FILE(begin), WAL_OFFSET(begin));
+}
+
+static int visit(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
+{
+    struct replay *replay = context;
+    uint64_t sequences;
+    int status = note_first(replay, begin, payload, &sequences);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    if (!replay->filling && !(replay->filling = memory_alloc(REPLAY_SLOTS * sizeof *replay->filling))) {
+        return NACRE_NO_MEMORY;
+    }
+    replay->filling[replay->filled++] = (struct replay_record){ payload, sequence, begin };
+    uint64_t last = sequence + sequences - (sequences > 0);
+    replay->greatest_sequence = last > replay->greatest_sequence ? last : replay->greatest_sequence;
+    if (replay->filled == REPLAY_SLOTS) {
+        status = pass_on(replay);
+        if (status == NACRE_OK) {
+            status = seal_full(replay, end);
+        }
+    }
+    return status;
+}
+
+static int positions_of(nacre_store *store, const struct manifest_state *state, wal_position **positions, wal_position *from)
+{
+    wal_position floor = WAL_POSITION(state->next_log_file, 0);
+    *positions = memory_alloc((store->collection_count + 1) * sizeof **positions);
+    if (!*positions) {
+        return NACRE_NO_MEMORY;
+    }
+    *from = UINT64_MAX;
+    for (size_t i = 0; i < store->collection_count; i++) {
+        wal_position position = floor;
+        for (size_t j = 0; j < state->collection_count; j++) {
+            if (state->collections[j].id == store->collections[i]->id && state->collections[j].log_position > position) {
+                position = state->collections[j].log_position;
+            }
+        }
+        (*positions)[i] = position;
+        *from = position < *from ? position : *from;
+    }
+    *from = *from == UINT64_MAX ? floor : *from;
+    return NACRE_OK;
+}
+
+static void end_helper(struct replay *replay)
+{
+    if (replay->helper) {
+        pthread_mutex_lock(&replay->lock);
+        replay->end = true;
+        pthread_cond_signal(&replay->work);
+        pthread_mutex_unlock(&replay->lock);
+        pthread_join(replay->thread, NULL);
+    }
+    memory_free(replay->filling);
+}
+
+int store_recover(nacre_store *store, const struct manifest_state *state, bool salvage)
+{
+    uint64_t start = clock_monotonic_ns();
+    struct replay replay = { .store = store, .greatest_sequence = state->last_sequence };
+    pthread_mutex_init(&replay.lock, NULL);
+    pthread_cond_init(&replay.work, NULL);
+    pthread_cond_init(&replay.done, NULL);
+    wal_position *positions = NULL, from = 0;
+    int status = positions_of(store, state, &positions, &from);
+    if (status == NACRE_OK) {
+        replay.positions = positions;
+        replay.helper = pthread_create(&replay.thread, NULL, help, &replay) == 0;
+        struct wal_replay_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger, .from = from,
+                                              .clean_end = state->clean_log_end, .truncate = !store->read_only, .salvage = salvage };
+        status = wal_replay(&options, visit, &replay, &store->recovery);
+        if (status == NACRE_OK) {
+            status = pass_on(&replay);
+        }
+        int waited = wait_for_helper(&replay);
+        status = status == NACRE_OK ? waited : status;
+    }
+    end_helper(&replay);
+    memory_free(positions);
+    pthread_mutex_destroy(&replay.lock);
+    pthread_cond_destroy(&replay.work);
+    pthread_cond_destroy(&replay.done);
+    if (status == NACRE_OK) {
+        atomic_store_explicit(&store->last_sequence, replay.greatest_sequence, memory_order_seq_cst);
+        publish_raise(&store->publisher, replay.greatest_sequence);
+    }
+    store->recovery_ns = clock_monotonic_ns() - start;
+    return status;
+}

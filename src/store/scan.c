@@ -1,0 +1,486 @@
+/* The cursor that users hold: live keys of one collection at one sequence, in both directions.
+
+   Under it lies a merge of all memtables and runs in internal order (key up, sequence down). This layer picks the version that
+   counts, leaves out deletes, expired entries and what range deletes cover, keeps to the bounds, and learns dead ranges (gap.h).
+   Invariants:
+   1. live: key and value are the user's entry. Going forward, the merge stands on that entry; going backward, on the last entry before all of its versions.
+   2. the view is held until close, so that nothing under the merge goes away, and the active memtable's newer entries are left out by sequence.
+   One thread at a time. No locks. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "store/store.h"
+#include "tree/merge_cursor.h"
+#include <urcu/urcu-bp.h>
+
+struct nacre_cursor {
+    nacre_collection *collection;
+    struct view *view;
+    struct cursor *merge;
+    uint64_t sequence;
+    struct buffer begin, end;      /* the bounds; empty = open */
+    bool reverse, keys_only, has_ranges;
+    uint64_t limit, given;
+    bool live, backward;
+    int status;
+    nacre_slice value;
+    struct buffer key, kept_value; /* the entry's key; its value when the merge has moved on */
+    unsigned dead_in_row;
+    int gap_slot;                  /* of the gap this cursor is registering, or -1 */
+    bool gap_reverse;
+    uint64_t gap_assigned;         /* the last sequence assigned when it was registered */
+};
+
+static bool out_of_memory(nacre_cursor *c, int status)
+{
+    if (status != NACRE_OK) {
+        c->status = status;
+        c->live = false;
+    }
+    return status != NACRE_OK;
+}
+
+static int keep_key(nacre_cursor *c, nacre_slice key)
+{
+    buffer_clear(&c->key);
+    return buffer_append(&c->key, key.data, key.size);
+}
+
+/* ---- dead ranges ---- */
+
+static void settle_gap(nacre_cursor *c, bool has_stop, nacre_slice stop)
+{
+    if (c->gap_slot >= 0) {
+        urcu_bp_read_lock();
+        /* Confirmed when no write that could have missed the registration is newer than what this cursor sees (gap.h, 2). */
+        bool confirmed = c->gap_assigned <= c->sequence;
+        gap_settle(&c->collection->gaps, c->gap_slot, c, confirmed, c->sequence, has_stop, stop, c->gap_reverse);
+        urcu_bp_read_unlock();
+        c->gap_slot = -1;
+    }
+    c->dead_in_row = 0;
+}
+
+static void register_gap(nacre_cursor *c, nacre_slice key, bool reverse)
+{
+    nacre_store *store = c->collection->store;
+    if (atomic_load_explicit(&store->last_sequence, memory_order_relaxed) != c->sequence) {
+        return; /* an older point of view cannot confirm */
+    }
+    urcu_bp_read_lock();
+    c->gap_slot = gap_register(&c->collection->gaps, c, key, reverse);
+    urcu_bp_read_unlock();
+    c->gap_reverse = reverse;
+    c->gap_assigned = atomic_load_explicit(&store->last_sequence, memory_order_seq_cst);
+}
+
+/* The merge stands on a dead entry: jumps over the gap it lies in, if one is known. True when it moved. */
+static bool jump_gap(nacre_cursor *c, bool reverse)
+{
+    uint8_t target[GAP_KEY_MAX + 1];
+    size_t size = 0;
+    bool open = false;
+    urcu_bp_read_lock();
+    const struct gap *gap = gap_find(&c->collection->gaps, c->merge->entry.key, c->sequence);
+    if (gap) {
+        open = reverse ? !gap->has_begin : !gap->has_end;
+        nacre_slice edge = reverse ? gap_begin(gap) : gap_end(gap);
+        size = edge.size;
+        memcpy(target, edge.data, size);
+    }
+    urcu_bp_read_unlock();
+    if (!gap) {
+        return false;
+    }
+    stats_add(&c->collection->store->stats, STATS_gap_jumps, 1);
+    if (open) {
+        c->merge->valid = false; /* dead to the end */
+    } else if (reverse) {
+        cursor_seek_before(c->merge, slice_of(target, size));
+    } else {
+        cursor_seek(c->merge, slice_of(target, size));
+    }
+    return true;
+}
+
+static void count_dead(nacre_cursor *c, nacre_slice key, bool reverse)
+{
+    c->dead_in_row++;
+    if (c->dead_in_row == GAP_WORTH && c->gap_slot < 0) {
+        register_gap(c, key, reverse);
+    }
+}
+
+/* ---- which version counts ---- */
+
+static uint64_t covering(const nacre_cursor *c, nacre_slice key)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < c->view->table_count; i++) {
+        uint64_t range = memtable_covering(c->view->tables[i]->memtable, key, c->sequence);
+        newest = range > newest ? range : newest;
+    }
+    if (c->view->version->has_ranges) {
+        uint64_t range = version_covering(c->view->version, key, c->sequence, NULL);
+        newest = range > newest ? range : newest;
+    }
+    return newest;
+}
+
+static bool is_live(const nacre_cursor *c, const struct entry *entry)
+{
+    if (entry->type == ENTRY_DELETE || (entry->expiry_ms != 0 && entry->expiry_ms <= clock_wall_ms())) {
+        return false;
+    }
+    return !c->has_ranges || covering(c, entry->key) < entry->sequence;
+}
+
+static bool past_end(const nacre_cursor *c, nacre_slice key)
+{
+    return c->end.size && slice_compare(key, buffer_slice(&c->end)) >= 0;
+}
+
+static bool before_begin(const nacre_cursor *c, nacre_slice key)
+{
+    return c->begin.size && slice_compare(key, buffer_slice(&c->begin)) < 0;
+}
+
+static void stop(nacre_cursor *c)
+{
+    c->live = false;
+    c->status = c->merge->status;
+    settle_gap(c, false, (nacre_slice){ NULL, 0 });
+    stats_add(&c->collection->store->stats, STATS_scan_dead, c->dead_in_row);
+}
+
+static void accept_forward(nacre_cursor *c)
+{
+    const struct entry *entry = &c->merge->entry;
+    if (out_of_memory(c, keep_key(c, entry->key))) {
+        return;
+    }
+    if (c->dead_in_row) {
+        settle_gap(c, true, entry->key);
+    }
+    c->value = entry->value;
+    c->live = true;
+    c->backward = false;
+}
+
+/* From where the merge stands to the first live key at or after it. */
+static void find_forward(nacre_cursor *c)
+{
+    struct cursor *merge = c->merge;
+    while (merge->valid) {
+        const struct entry *entry = &merge->entry;
+        if (past_end(c, entry->key)) {
+            break;
+        }
+        if (entry->sequence > c->sequence) {
+            cursor_next(merge);
+            continue;
+        }
+        if (is_live(c, entry)) {
+            accept_forward(c);
+            return;
+        }
+        if (jump_gap(c, false)) {
+            continue;
+        }
+        count_dead(c, entry->key, false);
+        if (out_of_memory(c, keep_key(c, entry->key))) {
+            return;
+        }
+        do {
+            cursor_next(merge);
+        } while (merge->valid && slice_equal(merge->entry.key, buffer_slice(&c->key)));
+    }
+    stop(c);
+}
+
+/* From where the merge stands to the first live key at or before it. The versions of a key come oldest first here; the last one that
+   the sequence allows decides. */
+static void find_backward(nacre_cursor *c)
+{
+    struct cursor *merge = c->merge;
+    while (merge->valid && !before_begin(c, merge->entry.key)) {
+        bool seen = false, alive = false;
+        if (out_of_memory(c, keep_key(c, merge->entry.key))) {
+            return;
+        }
+        do {
+            const struct entry *entry = &merge->entry;
+            if (entry->sequence <= c->sequence) {
+                seen = true;
+                alive = is_live(c, entry);
+                buffer_clear(&c->kept_value);
+                if (alive && !c->keys_only && out_of_memory(c, buffer_append(&c->kept_value, entry->value.data, entry->value.size))) {
+                    return;
+                }
+                if (!alive && jump_gap(c, true)) {
+                    seen = false;
+                    break;
+                }
+            }
+            cursor_prev(merge);
+        } while (merge->valid && slice_equal(merge->entry.key, buffer_slice(&c->key)));
+        if (alive) {
+            if (c->dead_in_row) {
+                settle_gap(c, true, buffer_slice(&c->key));
+            }
+            c->value = buffer_slice(&c->kept_value);
+            c->live = true;
+            c->backward = true;
+            return;
+        }
+        if (seen) {
+            count_dead(c, buffer_slice(&c->key), true);
+        }
+    }
+    stop(c);
+}
+
+/* ---- moves ---- */
+
+static void go_to(nacre_cursor *c, nacre_slice key)
+{
+    nacre_slice begin = buffer_slice(&c->begin);
+    bool from_begin = begin.size && slice_compare(key, begin) < 0;
+    c->status = NACRE_OK;
+    settle_gap(c, false, begin);
+    if (key.size == 0 && begin.size == 0) {
+        cursor_first(c->merge);
+    } else {
+        cursor_seek(c->merge, from_begin ? begin : key);
+    }
+    find_forward(c);
+}
+
+static void go_before(nacre_cursor *c, nacre_slice key)
+{
+    nacre_slice end = buffer_slice(&c->end);
+    bool from_end = end.size && (key.size == 0 || slice_compare(key, end) > 0);
+    c->status = NACRE_OK;
+    settle_gap(c, false, end);
+    if (key.size == 0 && end.size == 0) {
+        cursor_last(c->merge);
+    } else {
+        cursor_seek_before(c->merge, from_end ? end : key);
+    }
+    find_backward(c);
+}
+
+static void step_forward(nacre_cursor *c)
+{
+    if (c->backward) {
+        /* The merge stands before the key's versions: find the key again, then leave it. */
+        cursor_seek(c->merge, buffer_slice(&c->key));
+    }
+    while (c->merge->valid && slice_equal(c->merge->entry.key, buffer_slice(&c->key))) {
+        cursor_next(c->merge);
+    }
+    find_forward(c);
+}
+
+static void step_backward(nacre_cursor *c)
+{
+    if (!c->backward) {
+        cursor_seek_before(c->merge, buffer_slice(&c->key));
+    }
+    find_backward(c);
+}
+
+/* Counts an entry given in the scan's direction against the limit. */
+static void count_given(nacre_cursor *c)
+{
+    if (c->live && c->limit && ++c->given > c->limit) {
+        c->live = false;
+    }
+}
+
+bool nacre_cursor_valid(const nacre_cursor *c)
+{
+    return c && c->live;
+}
+
+void nacre_cursor_next(nacre_cursor *c)
+{
+    if (!c->live) {
+        return;
+    }
+    if (c->reverse) {
+        step_backward(c);
+    } else {
+        step_forward(c);
+    }
+    count_given(c);
+}
+
+void nacre_cursor_prev(nacre_cursor *c)
+{
+    if (!c->live) {
+        return;
+    }
+    if (c->reverse) {
+        step_forward(c);
+    } else {
+        step_backward(c);
+    }
+    if (c->live && c->given > 1) {
+        c->given--;
+    }
+}
+
+void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
+{
+    c->given = 0;
+    if (c->reverse) {
+        /* The greatest key <= the target: before the least key after it. */
+        struct buffer after = { 0 };
+        if (!out_of_memory(c, buffer_append(&after, key.data, key.size)) && !out_of_memory(c, buffer_append_u8(&after, 0))) {
+            go_before(c, buffer_slice(&after));
+        }
+        buffer_free(&after);
+    } else {
+        go_to(c, key);
+    }
+    count_given(c);
+}
+
+void nacre_cursor_first(nacre_cursor *c)
+{
+    c->given = 0;
+    if (c->reverse) {
+        go_before(c, (nacre_slice){ NULL, 0 });
+    } else {
+        go_to(c, (nacre_slice){ NULL, 0 });
+    }
+    count_given(c);
+}
+
+void nacre_cursor_last(nacre_cursor *c)
+{
+    c->given = 0;
+    if (c->reverse) {
+        go_to(c, (nacre_slice){ NULL, 0 });
+    } else {
+        go_before(c, (nacre_slice){ NULL, 0 });
+    }
+    count_given(c);
+}
+
+nacre_slice nacre_cursor_key(const nacre_cursor *c)
+{
+    return c->live ? buffer_slice(&c->key) : (nacre_slice){ NULL, 0 };
+}
+
+nacre_slice nacre_cursor_value(const nacre_cursor *c)
+{
+    return c->live && !c->keys_only ? c->value : (nacre_slice){ NULL, 0 };
+}
+
+int nacre_cursor_status(const nacre_cursor *c)
+{
+    return c->status;
+}
+
+void nacre_cursor_close(nacre_cursor *c)
+{
+    if (!c) {
+        return;
+    }
+    settle_gap(c, false, (nacre_slice){ NULL, 0 });
+    cursor_close(c->merge);
+    if (c->view) {
+        view_release(c->collection->store, c->view);
+    }
+    buffer_free(&c->begin);
+    buffer_free(&c->end);
+    buffer_free(&c->key);
+    buffer_free(&c->kept_value);
+    atomic_fetch_sub_explicit(&c->collection->store->cursors, 1, memory_order_relaxed);
+    memory_free(c);
+}
+
+/* ---- making one ---- */
+
+/* The prefix is a pair of bounds as well; the tighter ones hold. */
+static int set_bounds(nacre_cursor *c, const nacre_scan_options *options)
+{
+    nacre_slice begin = options->begin, end = options->end, prefix = options->prefix;
+    if (slice_compare(prefix, begin) > 0) {
+        begin = prefix;
+    }
+    int status = buffer_append(&c->begin, begin.data, begin.size);
+    if (prefix.size && status == NACRE_OK) {
+        struct buffer after = { 0 };
+        size_t size = 0;
+        status = buffer_reserve(&after, prefix.size);
+        if (status == NACRE_OK && slice_prefix_end(prefix, after.data, &size) &&
+            (end.size == 0 || slice_compare(slice_of(after.data, size), end) < 0)) {
+            status = buffer_append(&c->end, after.data, size);
+            end = (nacre_slice){ NULL, 0 };
+        }
+        buffer_free(&after);
+    }
+    return status == NACRE_OK && end.size ? buffer_append(&c->end, end.data, end.size) : status;
+}
+
+static int merge_children(nacre_cursor *c, nacre_slice prefix)
+{
+    struct cursor **children = NULL;
+    size_t count = 0, capacity = c->view->table_count + 8;
+    int status = (children = memory_alloc(capacity * sizeof(struct cursor *))) ? NACRE_OK : NACRE_NO_MEMORY;
+    for (uint32_t i = 0; i < c->view->table_count && status == NACRE_OK; i++) {
+        struct memtable *memtable = c->view->tables[i]->memtable;
+        c->has_ranges |= memtable_has_ranges(memtable);
+        if (memtable_entries(memtable) > 0) {
+            status = memtable_cursor_create(memtable, &children[count]);
+            count += status == NACRE_OK;
+        }
+    }
+    c->has_ranges |= c->view->version->has_ranges;
+    if (status == NACRE_OK) {
+        status = version_cursors(c->view->version, buffer_slice(&c->begin), buffer_slice(&c->end), prefix, &children, &count, &capacity);
+    }
+    if (status == NACRE_OK) {
+        status = merge_cursor_create(children, count, &c->merge);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            cursor_close(children[i]);
+        }
+    }
+    memory_free(children);
+    return status;
+}
+
+int collection_scan(nacre_collection *collection, const nacre_scan_options *options, nacre_cursor **cursor)
+{
+    nacre_cursor *c = memory_zalloc(sizeof *c);
+    if (!c) {
+        return NACRE_NO_MEMORY;
+    }
+    atomic_fetch_add_explicit(&collection->store->cursors, 1, memory_order_relaxed);
+    stats_add(&collection->store->stats, STATS_scans, 1);
+    c->collection = collection;
+    c->gap_slot = -1;
+    c->reverse = options->reverse;
+    c->keys_only = options->keys_only;
+    c->limit = options->limit;
+    c->view = view_hold(collection);
+    c->sequence = options->snapshot ? options->snapshot->sequence : publish_visible(&collection->store->publisher);
+    int status = set_bounds(c, options);
+    if (status == NACRE_OK) {
+        status = merge_children(c, options->prefix);
+    }
+    if (status == NACRE_OK) {
+        nacre_cursor_first(c);
+        status = c->status;
+    }
+    if (status != NACRE_OK) {
+        nacre_cursor_close(c);
+        return status;
+    }
+    *cursor = c;
+    return NACRE_OK;
+}

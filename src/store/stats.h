@@ -1,0 +1,51 @@
+/* Counters, one table: JSON, Prometheus text and docs are made from it. Adding costs a relaxed add in one of a few shards. */
+#ifndef NACRE_STORE_STATS_H
+#define NACRE_STORE_STATS_H
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* name, text */
+#define STATS_COUNTERS(X) \
+    X(puts, "keys put") \
+    X(deletes, "keys deleted") \
+    X(range_deletes, "ranges and prefixes deleted") \
+    X(commits, "batches and single writes committed") \
+    X(commit_bytes, "bytes of committed payload") \
+    X(gets, "keys looked up") \
+    X(get_hits, "keys found") \
+    X(scans, "cursors opened") \
+    X(scan_dead, "dead entries that cursors stepped over") \
+    X(gap_jumps, "times a cursor jumped over a learned dead range") \
+    X(seals, "memtables sealed") \
+    X(flushes, "memtables flushed into segments") \
+    X(stall_ns, "nanoseconds that writers were slowed down or held") \
+    X(stalls, "times a writer was slowed down or held") \
+    X(busy, "writes refused because the store stayed over its limits") \
+    X(background_errors, "background tasks that failed and were retried") \
+    X(values_held, "values given out in place") \
+    X(values_released, "values given back")
+
+enum stats_counter {
+#define STATS_ENUM(name, text) STATS_##name,
+    STATS_COUNTERS(STATS_ENUM)
+#undef STATS_ENUM
+    STATS_COUNTER_COUNT
+};
+
+#define STATS_SHARDS 16u
+struct stats {
+    _Alignas(64) struct stats_shard {
+        _Alignas(64) _Atomic uint64_t counters[STATS_COUNTER_COUNT];
+    } shards[STATS_SHARDS];
+};
+extern _Thread_local unsigned stats_thread_shard; /* 0 = not chosen yet */
+unsigned stats_choose_shard(void);
+static inline void stats_add(struct stats *stats, enum stats_counter counter, uint64_t n)
+{
+    unsigned shard = stats_thread_shard ? stats_thread_shard : stats_choose_shard();
+    atomic_fetch_add_explicit(&stats->shards[shard % STATS_SHARDS].counters[counter], n, memory_order_relaxed);
+}
+uint64_t stats_sum(const struct stats *, enum stats_counter);
+const char *stats_name(enum stats_counter);
+const char *stats_text(enum stats_counter);
+#endif
