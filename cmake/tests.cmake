@@ -25,7 +25,7 @@ endif()
 
 function(nacre_test name)
     add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY "${nacre_run_dir}")
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${nacre_test_timeout} ENVIRONMENT "${nacre_test_environment}")
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${nacre_test_timeout} SKIP_RETURN_CODE 77 ENVIRONMENT "${nacre_test_environment}")
 endfunction()
 
 file(GLOB nacre_support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c")

@@ -1,4 +1,54 @@
-/* nacre: an embedded storage engine. SPDX-License-Identifier: Apache-2.0 */
+/* nacre: an embedded storage engine. SPDX-License-Identifier: Apache-2.0
+
+   One directory is a store. A store holds named collections; a collection maps keys to values, in the order of the
+   keys' bytes. This header is the contract: what is written here holds, and what is not written here is not promised.
+
+   CAVEATS
+    a. A store belongs to one process. After fork() the child must not use a store, collection, snapshot, cursor or
+       value of its parent: calls in the child that return a code notice it and return NACRE_INVALID. The child may
+       open a store of its own, or this one once the parent has closed it.
+    b. One process may have a store open for writing, from any number of threads; opening it once more for writing, in
+       this process or another, is NACRE_LOCKED. Any number of processes may have it open with `read_only`, which shows
+       it as it was at that moment.
+    c. Do not put a store on a network file system: locks, maps and syncs are not to be trusted there.
+    d. Do not copy the directory of a store that is open: nacre_checkpoint makes a copy that opens.
+    e. Snapshots, cursors and values that are held keep memory and files from being given back: hold them shortly.
+       nacre_stats says how many are held.
+    f. Expiry goes by the machine's wall clock: setting it back makes entries that expired, and are not yet merged
+       away, visible again.
+    g. Writes of level NACRE_MEMORY are gone with the process, also after nacre_close, unless nacre_flush or nacre_sync
+       came before. Writes of level NACRE_OS may be gone when the machine loses power.
+
+   CONVENTIONS
+    1. Handles are opaque and distinct. Each call that makes one is matched by one that closes or releases it, and each
+       of those takes NULL as a no-op. Handles of a store (collections, snapshots, cursors, values) go before the store
+       does. Batches belong to the caller and may outlive it, but not be written then.
+    2. Keys, values, prefixes and bounds are slices: any bytes, by pointer and length. Keys have 1 to NACRE_KEY_MAX
+       bytes; the empty key is NACRE_INVALID, a longer one is NACRE_LIMIT. Values have 0 to NACRE_VALUE_MAX bytes; an
+       empty value is a value. Data given to a call is copied where it is kept: it may be reused when the call returns.
+    3. Keys are ordered as memcmp orders them, a key before those that it is a prefix of. Ranges are [begin, end):
+       begin is in, end is out; an empty begin means from the first key, an empty end means to the last.
+    4. A call that can fail returns int: NACRE_OK (0), or one of the negative codes of NACRE_STATUS_TABLE. Every call
+       may return NACRE_INVALID (NULL where something is needed, an option out of its range, a store used in a forked
+       child) and NACRE_NO_MEMORY; the lists after `Returns:` name what else to expect. A failed call has changed
+       nothing, unless it says so. Where a call fails, the place for the handle it would have made holds NULL.
+    5. NACRE_NOT_FOUND from nacre_get is an answer: it writes no log line, allocates nothing and leaves no detail. For
+       all other failures nacre_last_error has the detail: what, which file and offset, expected and found, what to do.
+    6. Options are structs whose first field is struct_size. Make them with their _INIT macro and then set fields. Zero
+       means the default; NULL options mean all defaults. An options struct from a newer header is accepted as long as
+       the fields that this library does not know are zero, else it is NACRE_UNSUPPORTED.
+    7. Threads: `any` = any thread, at any time, also at the same time. `one at a time` = any thread, but never two at
+       once with the same handle. A handle must not be closed or released while another thread still uses it.
+    8. Nothing is printed, and the process is never ended, because of what a user or a disk did. Log lines go to the
+       logger that was given, if one was.
+    9. Durability of an acknowledged write (a call that returned NACRE_OK): NACRE_MEMORY survives nothing; NACRE_OS
+       survives the death of the process; NACRE_DISK survives the loss of power. After a crash the store opens without
+       any flag, with every write that its level promises; each write and each batch is there as a whole or not at all.
+   10. Expired entries are gone from every call at once, from all snapshots and cursors too, whether or not
+       their bytes are still on the disk.
+   11. A write that meets a full memory budget or a full log waits up to its timeout and then is NACRE_BUSY, with the
+       reason as detail; nothing of it has been written. It may be tried again.
+   12. Names of collections have 1 to NACRE_NAME_MAX bytes of UTF-8 without control characters and '/'. */
 #ifndef NACRE_H
 #define NACRE_H
 
@@ -20,13 +70,15 @@ extern "C" {
 #define NACRE_API
 #endif
 
-/* Limits. */
-#define NACRE_KEY_MAX 65535u              /* bytes */
-#define NACRE_VALUE_MAX 4294967295u       /* bytes */
-#define NACRE_NAME_MAX 255u               /* bytes in a collection's name */
+/* ---- Words ---- */
+
+/* Limits. What is over one is NACRE_LIMIT. */
+#define NACRE_KEY_MAX   65535u              /* bytes */
+#define NACRE_VALUE_MAX 4294967295u         /* bytes */
+#define NACRE_NAME_MAX  255u                /* bytes in a collection's name */
 #define NACRE_BATCH_MAX (UINT64_C(1) << 31) /* bytes of one encoded batch */
 
-/* name, value, text: codes are append-only. */
+/* The status codes: name, value, text. Codes are added at the end and never change. */
 #define NACRE_STATUS_TABLE(X) \
     X(OK, 0, "the call succeeded") \
     X(NOT_FOUND, -1, "there is no such key, collection or store") \
@@ -54,30 +106,70 @@ typedef enum nacre_status {
 #undef NACRE_STATUS_ENUM
 } nacre_status;
 
+/* Bytes by pointer and length; data may be NULL where size is 0. */
 typedef struct nacre_slice {
     const void *data;
     size_t size;
 } nacre_slice;
 
+/* What an acknowledged write survives: NACRE_MEMORY nothing, NACRE_OS the death of the process, NACRE_DISK the loss of
+   power. */
 typedef enum nacre_durability { NACRE_DURABILITY_DEFAULT = 0, NACRE_MEMORY, NACRE_OS, NACRE_DISK } nacre_durability;
+
+/* What a collection can do. This version has NACRE_ORDERED; the others are NACRE_UNSUPPORTED. */
 typedef enum nacre_kind { NACRE_ORDERED = 1, NACRE_STRINGS, NACRE_VECTORS } nacre_kind;
 typedef enum nacre_metric { NACRE_L2 = 1, NACRE_COSINE, NACRE_DOT } nacre_metric;
+
+/* See nacre_store_state. */
 typedef enum nacre_state { NACRE_STATE_OK = 0, NACRE_STATE_READ_ONLY, NACRE_STATE_FAILED } nacre_state;
 
+/* Handles. */
 typedef struct nacre_store nacre_store;
 typedef struct nacre_collection nacre_collection;
 typedef struct nacre_batch nacre_batch;
 typedef struct nacre_snapshot nacre_snapshot;
 typedef struct nacre_cursor nacre_cursor;
 
+/* ---- Status and version ---- */
+
+/* The name of a status code, as "NACRE_CORRUPT".
+   status: any number; one that is no code gives "NACRE_?".
+   Returns: the name; never NULL.
+   Ownership: the text is constant.
+   Threads: any. */
 NACRE_API const char *nacre_status_name(int status);
+
+/* What a status code means, in a sentence.
+   status: any number; one that is no code says so.
+   Returns: the sentence; never NULL.
+   Ownership: the text is constant.
+   Threads: any. */
 NACRE_API const char *nacre_status_text(int status);
+
+/* The detail of the calling thread's last failed call: what, which file and offset, expected and found, what to do.
+   Returns: the text, at most 1023 bytes; "" before the first failure; never NULL. Calls that succeed do not clear it.
+   Ownership: the thread's own memory, good until its next failing call.
+   Threads: any; each has its own. */
 NACRE_API const char *nacre_last_error(void);
+
+/* The version of the library that runs, as "0.1.0".
+   Returns: the text; never NULL.
+   Ownership: the text is constant.
+   Threads: any. */
 NACRE_API const char *nacre_version(void);
 
-typedef enum nacre_log_level { NACRE_LOG_ERROR = 1, NACRE_LOG_WARNING, NACRE_LOG_INFO, NACRE_LOG_DEBUG } nacre_log_level;
+/* ---- What a store stands on ---- */
 
-/* A structured line: an event name ("flush", "recovery", ...) and its fields as one JSON object. */
+typedef enum nacre_log_level {
+    NACRE_LOG_ERROR = 1,
+    NACRE_LOG_WARNING,
+    NACRE_LOG_INFO,
+    NACRE_LOG_DEBUG
+} nacre_log_level;
+
+/* Where log lines go. write() gets a line's event name ("flush", "recovery", ...) and its fields as one JSON object;
+   it is called from any thread, also at the same time and within calls of the library: it must be quick, and must not
+   call the library. */
 typedef struct nacre_logger {
     size_t struct_size;
     void *context;
@@ -88,168 +180,574 @@ typedef struct nacre_logger {
 /* The file layer. Every function returns NACRE_OK or a negative code (NACRE_IO, NACRE_NO_SPACE, NACRE_NOT_FOUND,
    NACRE_EXISTS, NACRE_LOCKED, NACRE_NO_MEMORY) and may be called from any thread. */
 typedef struct nacre_file nacre_file; /* defined by the layer */
-#define NACRE_FILE_READ 1u
-#define NACRE_FILE_WRITE 2u
-#define NACRE_FILE_CREATE 4u    /* make it when missing */
+#define NACRE_FILE_READ      1u
+#define NACRE_FILE_WRITE     2u
+#define NACRE_FILE_CREATE    4u /* make it when missing */
 #define NACRE_FILE_EXCLUSIVE 8u /* with CREATE: NACRE_EXISTS when it is there */
 typedef struct nacre_os {
     size_t struct_size;
     void *context;
     int (*open)(void *context, const char *path, uint32_t flags, nacre_file **file);
     int (*close)(nacre_file *file);
-    int (*read)(nacre_file *file, uint64_t offset, void *bytes, size_t size, size_t *got); /* got < size only at the end */
-    int (*write)(nacre_file *file, uint64_t offset, const void *bytes, size_t size);       /* all or an error */
-    int (*sync)(nacre_file *file);                                        /* contents and length are durable */
+    /* got < size only at the end of the file */
+    int (*read)(nacre_file *file, uint64_t offset, void *bytes, size_t size, size_t *got);
+    int (*write)(nacre_file *file, uint64_t offset, const void *bytes, size_t size); /* all or an error */
+    int (*sync)(nacre_file *file);                                         /* contents and length are durable */
     int (*write_behind)(nacre_file *file, uint64_t offset, uint64_t size); /* start writing back; no promise */
-    int (*allocate)(nacre_file *file, uint64_t size);                     /* later writes below size find space */
+    int (*allocate)(nacre_file *file, uint64_t size);                      /* later writes below size find space */
     int (*truncate)(nacre_file *file, uint64_t size);
     int (*size)(nacre_file *file, uint64_t *size);
     int (*map)(nacre_file *file, uint64_t size, bool writable, void **address); /* shared, from offset 0 */
-    int (*populate)(void *address, uint64_t size, bool writable);         /* fault the pages in; no promise */
+    int (*populate)(void *address, uint64_t size, bool writable);               /* fault the pages in; no promise */
     int (*unmap)(void *address, uint64_t size);
-    int (*rename)(void *context, const char *from, const char *to);       /* replaces `to` */
-    int (*link)(void *context, const char *from, const char *to);         /* NACRE_UNSUPPORTED where it cannot */
+    int (*rename)(void *context, const char *from, const char *to); /* replaces `to` */
+    int (*link)(void *context, const char *from, const char *to);   /* NACRE_UNSUPPORTED where it cannot */
     int (*remove)(void *context, const char *path);
-    int (*make_directory)(void *context, const char *path);               /* NACRE_EXISTS when it is there */
+    int (*make_directory)(void *context, const char *path); /* NACRE_EXISTS when it is there */
     int (*remove_directory)(void *context, const char *path);
-    int (*sync_directory)(void *context, const char *path);               /* its names are durable */
+    int (*sync_directory)(void *context, const char *path); /* its names are durable */
     int (*list)(void *context, const char *path, void (*visit)(void *visitor, const char *name), void *visitor);
     int (*lock)(void *context, const char *path, nacre_file **file, char *holder, size_t holder_size);
     int (*space)(void *context, const char *path, uint64_t *free_bytes);
 } nacre_os;
 
+/* ---- Stores ---- */
+
+/* How to open a store.
+   error_if_missing  NACRE_NOT_FOUND where there is no store, instead of making one
+   error_if_exists   NACRE_EXISTS where there is one; excludes error_if_missing
+   read_only         take no lock and change not a byte; shows the store as it is now, also beside a writer
+   salvage           where the log is damaged in the middle: keep the damaged file as *.corrupt, go on with what is
+                     good, and report it through the logger. Without it such damage is NACRE_CORRUPT
+   durability        of writes that do not say; default NACRE_DISK
+   memory_budget     bytes for memtables, caches, filters and buffers; default 512 MiB, least 16 MiB
+   log_limit         bytes of log after which collections are flushed, however small; bounds the time of an open
+                     after a crash; default 1 GiB, least 4 MiB
+   background_threads  for flushes, merges and indexes; 1 to 256, default 2
+   write_timeout_ms  how long a write waits for room before it is NACRE_BUSY; default 10 000
+   logger, os        NULL: no log lines, this machine's files. The logger struct is copied, os must live until
+   nacre_close Budgets below their least are raised to it. */
 typedef struct nacre_options {
     size_t struct_size;
     bool error_if_missing, error_if_exists, read_only, salvage;
-    nacre_durability durability; /* default NACRE_DISK */
-    uint64_t memory_budget;      /* bytes; default 512 MiB, least 16 MiB */
-    uint64_t log_limit;          /* bytes; default 1 GiB, least 4 MiB */
-    uint32_t background_threads; /* default 2 */
-    uint32_t write_timeout_ms;   /* default 10 000 */
+    nacre_durability durability;
+    uint64_t memory_budget; /* bytes */
+    uint64_t log_limit;     /* bytes */
+    uint32_t background_threads;
+    uint32_t write_timeout_ms;
     const nacre_logger *logger;
     const nacre_os *os;
 } nacre_options;
-#define NACRE_OPTIONS_INIT { sizeof(nacre_options), false, false, false, false, NACRE_DURABILITY_DEFAULT, 0, 0, 0, 0, NULL, NULL }
+#define NACRE_OPTIONS_INIT \
+    { \
+        sizeof(nacre_options), false, false, false, false, NACRE_DURABILITY_DEFAULT, 0, 0, 0, 0, NULL, NULL \
+    }
 
+/* Opens the store in a directory, and makes it where there is none. Recovers by itself after a crash.
+   path: the directory; its parent must exist. A directory that holds other things is refused.
+   options: NULL for the defaults.
+   store: gets the handle.
+   Returns: NACRE_NOT_FOUND (error_if_missing or read_only, and no store), NACRE_EXISTS (error_if_exists),
+   NACRE_INVALID (not a store and not empty), NACRE_LOCKED (open for writing elsewhere; the detail names the holder),
+   NACRE_BUSY (read_only, and the writer was ahead of every try), NACRE_UNSUPPORTED (written by a newer version),
+   NACRE_CORRUPT, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nacre_close. options, the logger struct and path are copied; what logger->context and os point to must
+   live until nacre_close.
+   Threads: any. */
 NACRE_API int nacre_open(const char *path, const nacre_options *options, nacre_store **store);
+
+/* Closes a store. Work in the background is stopped at its next step, not finished; the next nacre_open carries on.
+   Returns: NACRE_HANDLES_OPEN (the detail counts the collections, cursors, snapshots and values that are still open;
+   the store stays open and usable), NACRE_IO or NACRE_NO_SPACE (the last sync failed; the store is closed all the
+   same).
+   Ownership: unless NACRE_HANDLES_OPEN or NACRE_INVALID is returned, the handle is gone.
+   Threads: one at a time, and no other call on the store may run. */
 NACRE_API int nacre_close(nacre_store *store);
 
+/* ---- Collections ---- */
+
+/* How to make a collection. Kept with it. */
 typedef struct nacre_collection_options {
     size_t struct_size;
-    nacre_kind kind;
+    nacre_kind kind;              /* 0 = NACRE_ORDERED */
     uint32_t dimension;           /* vectors only, else 0 */
     nacre_metric metric;          /* vectors only, else 0 */
-    uint64_t default_ttl_ms;      /* 0 = never expires */
-    uint64_t value_log_threshold; /* 0 or UINT64_MAX: values stay in segments; others are NACRE_UNSUPPORTED in this version */
-    const char *merge_operator;   /* NULL; others are NACRE_UNSUPPORTED in this version */
+    uint64_t default_ttl_ms;      /* of puts that do not say; 0 = never expires */
+    uint64_t value_log_threshold; /* 0 or UINT64_MAX (values stay in segments); others are NACRE_UNSUPPORTED */
+    const char *merge_operator;   /* NULL; others are NACRE_UNSUPPORTED */
 } nacre_collection_options;
-#define NACRE_COLLECTION_OPTIONS_INIT { sizeof(nacre_collection_options), NACRE_ORDERED, 0, (nacre_metric)0, 0, 0, NULL }
+#define NACRE_COLLECTION_OPTIONS_INIT \
+    { \
+        sizeof(nacre_collection_options), NACRE_ORDERED, 0, (nacre_metric)0, 0, 0, NULL \
+    }
 
+/* One collection, as nacre_collection_list tells it. */
 typedef struct nacre_collection_info {
     const char *name;
     nacre_kind kind;
     uint64_t default_ttl_ms;
 } nacre_collection_info;
 
-NACRE_API int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection);
-NACRE_API int nacre_collection_open(nacre_store *store, const char *name, nacre_collection **collection);
-NACRE_API void nacre_collection_close(nacre_collection *collection);
-NACRE_API int nacre_collection_drop(nacre_store *store, const char *name);
-NACRE_API int nacre_collection_clear(nacre_collection *collection);
-NACRE_API int nacre_collection_list(nacre_store *store, nacre_collection_info **list, size_t *count); /* nacre_free(list) */
+/* Makes a collection and opens it.
+   name: see convention 12. options: NULL for an ordered collection whose entries never expire.
+   collection: gets the handle.
+   Returns: NACRE_EXISTS, NACRE_LIMIT (name too long), NACRE_UNSUPPORTED (a kind or an option that this version does
+   not have), NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nacre_collection_close.
+   Threads: any.
+   Durability: on the disk when it returns, whatever the store's level. */
+NACRE_API int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options,
+                                      nacre_collection **collection);
 
+/* Opens a collection that exists.
+   Returns: NACRE_NOT_FOUND, NACRE_LIMIT (name too long).
+   Ownership: nacre_collection_close, once for each nacre_collection_open.
+   Threads: any. */
+NACRE_API int nacre_collection_open(nacre_store *store, const char *name, nacre_collection **collection);
+
+/* Closes a handle of a collection; the collection stays.
+   Ownership: the handle is gone. Cursors and values that came from it stay good.
+   Threads: one at a time. */
+NACRE_API void nacre_collection_close(nacre_collection *collection);
+
+/* Removes a collection with all that is in it. Space comes back as readers let go.
+   Returns: NACRE_NOT_FOUND, NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: handles of it must still be closed; calls on them return NACRE_NOT_FOUND. Cursors already open see what
+   they saw.
+   Threads: any.
+   Durability: on the disk when it returns. */
+NACRE_API int nacre_collection_drop(nacre_store *store, const char *name);
+
+/* Removes all entries of a collection: one record, whatever their number.
+   Returns: NACRE_NOT_FOUND (dropped), NACRE_BUSY, NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nothing changes hands.
+   Threads: any.
+   Durability: the store's level. */
+NACRE_API int nacre_collection_clear(nacre_collection *collection);
+
+/* Lists the collections.
+   list: gets an array of *count elements, names included, in one piece of memory; NULL or empty when there are none.
+   Returns: NACRE_OK.
+   Ownership: nacre_free(*list) frees the names too.
+   Threads: any. */
+NACRE_API int nacre_collection_list(nacre_store *store, nacre_collection_info **list, size_t *count);
+
+/* ---- Writing ---- */
+
+/* durability: NACRE_DURABILITY_DEFAULT = the store's. */
 typedef struct nacre_write_options {
     size_t struct_size;
     nacre_durability durability;
     uint64_t ttl_ms;     /* 0 = the collection's default; UINT64_MAX = never expires */
     uint32_t timeout_ms; /* 0 = the store's write_timeout_ms */
 } nacre_write_options;
-#define NACRE_WRITE_OPTIONS_INIT { sizeof(nacre_write_options), NACRE_DURABILITY_DEFAULT, 0, 0 }
+#define NACRE_WRITE_OPTIONS_INIT \
+    { \
+        sizeof(nacre_write_options), NACRE_DURABILITY_DEFAULT, 0, 0 \
+    }
 
-NACRE_API int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value, const nacre_write_options *options);
+/* Stores a value under a key, in place of what was there.
+   key: 1 to NACRE_KEY_MAX bytes. value: 0 to NACRE_VALUE_MAX bytes, and with its key under NACRE_BATCH_MAX.
+   options: NULL for the store's durability and timeout and the collection's time to live.
+   Returns: NACRE_LIMIT (key or value too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY,
+   NACRE_READ_ONLY (the detail says why), NACRE_IO, NACRE_NO_SPACE.
+   Ownership: key and value are copied.
+   Threads: any.
+   Durability: options->durability, else the store's. At NACRE_DISK, writers that wait at the same time share one sync.
+   */
+NACRE_API int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value,
+                        const nacre_write_options *options);
+
+/* Removes a key. A key that is not there is removed all the same: NACRE_OK.
+   Returns: NACRE_LIMIT (key too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY, NACRE_READ_ONLY,
+   NACRE_IO, NACRE_NO_SPACE.
+   Ownership: the key is copied.
+   Threads: any.
+   Durability: options->durability, else the store's. */
 NACRE_API int nacre_delete(nacre_collection *collection, nacre_slice key, const nacre_write_options *options);
-NACRE_API int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end, const nacre_write_options *options);
+
+/* Removes all keys in [begin, end): one record, whatever their number.
+   begin: empty = from the first key. end: empty = to the last. begin >= end, where end is given, is NACRE_INVALID.
+   Returns: NACRE_LIMIT (a bound too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY, NACRE_READ_ONLY,
+   NACRE_IO, NACRE_NO_SPACE.
+   Ownership: the bounds are copied.
+   Threads: any.
+   Durability: options->durability, else the store's. */
+NACRE_API int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end,
+                                 const nacre_write_options *options);
+
+/* Removes all keys that begin with a prefix: one record, whatever their number.
+   prefix: 0 to NACRE_KEY_MAX bytes; the empty prefix is that of all keys.
+   Returns: NACRE_LIMIT (prefix too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY, NACRE_READ_ONLY,
+   NACRE_IO, NACRE_NO_SPACE.
+   Ownership: the prefix is copied.
+   Threads: any.
+   Durability: options->durability, else the store's. */
 NACRE_API int nacre_delete_prefix(nacre_collection *collection, nacre_slice prefix, const nacre_write_options *options);
 
+/* Makes an empty batch: writes to any collections of one store that nacre_write does at once.
+   Returns: NACRE_OK.
+   Ownership: nacre_batch_free.
+   Threads: any. */
 NACRE_API int nacre_batch_create(nacre_batch **batch);
+
+/* Frees a batch, written or not.
+   Ownership: the handle is gone.
+   Threads: one at a time. */
 NACRE_API void nacre_batch_free(nacre_batch *batch);
+
+/* Empties a batch and keeps its memory for the next one.
+   Ownership: nothing changes hands.
+   Threads: one at a time. */
 NACRE_API void nacre_batch_clear(nacre_batch *batch);
+
+/* How many operations are in a batch.
+   Returns: the number.
+   Ownership: nothing changes hands.
+   Threads: one at a time. */
 NACRE_API size_t nacre_batch_count(const nacre_batch *batch);
+
+/* How large a batch is, encoded.
+   Returns: bytes, at most NACRE_BATCH_MAX.
+   Ownership: nothing changes hands.
+   Threads: one at a time. */
 NACRE_API size_t nacre_batch_bytes(const nacre_batch *batch);
+
+/* Adds a put to a batch. Within a batch, later operations win over earlier ones on the same key.
+   Returns: NACRE_LIMIT (key or value too long, or the batch over NACRE_BATCH_MAX), NACRE_NOT_FOUND (the collection was
+   dropped), NACRE_INVALID (a collection of another store than those before).
+   Ownership: key and value are copied. The collection must stay open until the batch is written or cleared.
+   Threads: one at a time. */
 NACRE_API int nacre_batch_put(nacre_batch *batch, nacre_collection *collection, nacre_slice key, nacre_slice value);
+
+/* Adds the removal of a key to a batch.
+   Returns: NACRE_LIMIT (key too long, or the batch over NACRE_BATCH_MAX), NACRE_NOT_FOUND (the collection was
+   dropped), NACRE_INVALID (a collection of another store than those before).
+   Ownership: the key is copied. The collection must stay open until the batch is written or cleared.
+   Threads: one at a time. */
 NACRE_API int nacre_batch_delete(nacre_batch *batch, nacre_collection *collection, nacre_slice key);
-NACRE_API int nacre_batch_delete_range(nacre_batch *batch, nacre_collection *collection, nacre_slice begin, nacre_slice end);
+
+/* Adds the removal of all keys in [begin, end) to a batch; bounds as for nacre_delete_range.
+   Returns: NACRE_LIMIT (a bound too long, or the batch over NACRE_BATCH_MAX), NACRE_NOT_FOUND (the collection was
+   dropped), NACRE_INVALID (a collection of another store than those before).
+   Ownership: the bounds are copied. The collection must stay open until the batch is written or cleared.
+   Threads: one at a time. */
+NACRE_API int nacre_batch_delete_range(nacre_batch *batch, nacre_collection *collection, nacre_slice begin,
+                                       nacre_slice end);
+
+/* Writes a batch: all of it becomes visible at one instant, and survives as a whole or not at all. Later operations
+   win over earlier ones on the same key. An empty batch is NACRE_OK.
+   batch: as it was filled; it stays filled, for nacre_batch_clear. options: the time to live is that of all its puts.
+   Returns: NACRE_NOT_FOUND (one of its collections was dropped), NACRE_INVALID (filled for another store), NACRE_BUSY,
+   NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: the batch stays the caller's.
+   Threads: any; the batch by one at a time.
+   Durability: options->durability, else the store's. */
 NACRE_API int nacre_write(nacre_store *store, nacre_batch *batch, const nacre_write_options *options);
+
+/* Makes everything that was acknowledged so far, at whatever level and by whatever thread, survive the loss of power.
+   Returns: NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nothing changes hands.
+   Threads: any.
+   Durability: NACRE_DISK for all writes that returned before this call began. */
 NACRE_API int nacre_sync(nacre_store *store);
 
+/* ---- Reading ---- */
+
+/* A value that was read: slice is its bytes, pin is the library's. */
 typedef struct nacre_value {
     nacre_slice slice;
     void *pin;
 } nacre_value;
 
+/* snapshot: NULL = now. */
 typedef struct nacre_read_options {
     size_t struct_size;
     nacre_snapshot *snapshot;
 } nacre_read_options;
-#define NACRE_READ_OPTIONS_INIT { sizeof(nacre_read_options), NULL }
+#define NACRE_READ_OPTIONS_INIT \
+    { \
+        sizeof(nacre_read_options), NULL \
+    }
 
-NACRE_API int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_options *options, nacre_value *value);
+/* Gets the value of a key, without a lock that a writer holds.
+   options: NULL for the newest version. value: gets the bytes; after any failure it is empty and needs no release.
+   Returns: NACRE_NOT_FOUND (no such key now, or expired; also: the collection was dropped), NACRE_LIMIT (key too
+   long), NACRE_CORRUPT, NACRE_IO.
+   Ownership: nacre_value_release. Small values are copies, large ones may lie in place in a file of the store.
+   Threads: any. */
+NACRE_API int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_options *options,
+                        nacre_value *value);
+
+/* Releases a value. Its slice is empty afterwards; releasing it again is a no-op.
+   value: as nacre_get or nacre_multi_get filled it, or NULL.
+   Ownership: the bytes are gone. To be called before nacre_close.
+   Threads: one at a time; any thread may release what another got. */
 NACRE_API void nacre_value_release(nacre_value *value);
-NACRE_API int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count, const nacre_read_options *options, nacre_value *values, int *statuses);
 
+/* Gets the values of several keys, all at one point.
+   keys, values, statuses: arrays of `count` elements; keys may be in any order and repeat. statuses[i]: NACRE_OK,
+   NACRE_NOT_FOUND or what else happened to keys[i].
+   Returns: NACRE_OK also where keys were not found; NACRE_LIMIT or NACRE_INVALID for a key that is not valid (the
+   arrays are not touched then); else the worst of the statuses: NACRE_CORRUPT, NACRE_IO.
+   Ownership: nacre_value_release for each value; those not found are empty and need none.
+   Threads: any. */
+NACRE_API int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count,
+                              const nacre_read_options *options, nacre_value *values, int *statuses);
+
+/* Holds on to this point of the store: reads with the snapshot see all collections as they are now, whatever is
+   written later. Does not hold back expiry.
+   Returns: NACRE_OK.
+   Ownership: nacre_snapshot_release. What it shows is kept on the disk until then.
+   Threads: any; a snapshot may be used by any number of threads at once. */
 NACRE_API int nacre_snapshot_create(nacre_store *store, nacre_snapshot **snapshot);
+
+/* Lets go of a snapshot. Cursors that were made with it stay good.
+   Ownership: the handle is gone.
+   Threads: one at a time, and no read with it may be starting. */
 NACRE_API void nacre_snapshot_release(nacre_snapshot *snapshot);
 
+/* What a cursor goes over: the keys that lie in [begin, end) and begin with prefix.
+   snapshot   NULL = the point of the nacre_scan
+   reverse    from the greatest key down
+   keys_only  values are not read; nacre_cursor_value gives nothing
+   limit      entries after which the cursor is at its end; 0 = none */
 typedef struct nacre_scan_options {
     size_t struct_size;
     nacre_snapshot *snapshot;
-    nacre_slice begin, end; /* [begin, end); empty = open */
+    nacre_slice begin, end; /* empty = open */
     nacre_slice prefix;
     bool reverse, keys_only;
-    uint64_t limit; /* 0 = none */
+    uint64_t limit;
 } nacre_scan_options;
-#define NACRE_SCAN_OPTIONS_INIT { sizeof(nacre_scan_options), NULL, { NULL, 0 }, { NULL, 0 }, { NULL, 0 }, false, false, 0 }
+#define NACRE_SCAN_OPTIONS_INIT \
+    { \
+        sizeof(nacre_scan_options), NULL, { NULL, 0 }, { NULL, 0 }, { NULL, 0 }, false, false, 0 \
+    }
 
+/* Makes a cursor over the keys in a range, and puts it on the first of them. It sees the store at one point: that of
+   the snapshot given, else that of this call; writes, seals and merges meanwhile do not move what it sees.
+   options: NULL for all keys, upwards.
+   Returns: NACRE_OK also where no key lies in the range (the cursor is then at its end); NACRE_NOT_FOUND (the
+   collection was dropped), NACRE_LIMIT (a bound too long), NACRE_CORRUPT, NACRE_IO.
+   Ownership: nacre_cursor_close. The snapshot may be released before.
+   Threads: any; the cursor then belongs to one at a time. */
 NACRE_API int nacre_scan(nacre_collection *collection, const nacre_scan_options *options, nacre_cursor **cursor);
+
+/* Whether the cursor stands on an entry.
+   Returns: false at either end of the range, past the limit, after an error (see nacre_cursor_status), and for NULL.
+   Ownership: nothing changes hands.
+   Threads: one at a time. */
 NACRE_API bool nacre_cursor_valid(const nacre_cursor *cursor);
+
+/* Moves to the next entry in the direction of the scan; past the last one the cursor is not valid. Does nothing where
+   it is not.
+   Ownership: the key and value got before are gone.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_next(nacre_cursor *cursor);
+
+/* Moves against the direction of the scan; before the first entry the cursor is not valid. Does nothing where it is
+   not.
+   Ownership: the key and value got before are gone.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_prev(nacre_cursor *cursor);
+
+/* Moves to the first entry at or beyond a key in the direction of the scan: forwards the least key >= it, in reverse
+   the greatest key <= it; always within the range. Begins to count the limit anew.
+   key: 0 to NACRE_KEY_MAX bytes.
+   Ownership: the key is not kept. The key and value got before are gone.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_seek(nacre_cursor *cursor, nacre_slice key);
+
+/* Moves to the first entry in the direction of the scan: in reverse, that is the greatest key. Begins to count the
+   limit anew.
+   Ownership: the key and value got before are gone.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_first(nacre_cursor *cursor);
+
+/* Moves to the last entry of the range in the direction of the scan: in reverse, that is the least key. Begins to
+   count the limit anew.
+   Ownership: the key and value got before are gone.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_last(nacre_cursor *cursor);
+
+/* The key of the entry the cursor stands on.
+   Returns: the bytes; empty where the cursor is not valid.
+   Ownership: the cursor's, good until it moves or is closed.
+   Threads: one at a time. */
 NACRE_API nacre_slice nacre_cursor_key(const nacre_cursor *cursor);
+
+/* The value of the entry the cursor stands on.
+   Returns: the bytes; empty where the cursor is not valid, or was made with keys_only.
+   Ownership: the cursor's, good until it moves or is closed.
+   Threads: one at a time. */
 NACRE_API nacre_slice nacre_cursor_value(const nacre_cursor *cursor);
+
+/* Why a cursor is not valid: an error stays in it until it is moved by seek, first or last.
+   Returns: NACRE_OK (it stands on an entry, or it came to an end), NACRE_CORRUPT, NACRE_IO, NACRE_NO_MEMORY.
+   Ownership: nothing changes hands.
+   Threads: one at a time. */
 NACRE_API int nacre_cursor_status(const nacre_cursor *cursor);
+
+/* Closes a cursor.
+   Ownership: the handle is gone, and so are the key and value got from it. To be called before nacre_close.
+   Threads: one at a time. */
 NACRE_API void nacre_cursor_close(nacre_cursor *cursor);
 
+/* ---- Keeping house ---- */
+
+/* Seals what a collection holds in memory: it goes to a file in the background. Returns at once, whatever its size.
+   Returns: NACRE_NOT_FOUND (dropped), NACRE_READ_ONLY, NACRE_IO.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_seal(nacre_collection *collection);
+
+/* Seals what a collection holds in memory and waits until it is in files, on the disk.
+   Returns: NACRE_NOT_FOUND (dropped), NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_flush(nacre_collection *collection);
+
+/* Flushes, then merges all files with keys in [begin, end) into the deepest level, and waits. Deleted and expired
+   entries that no snapshot needs are gone from the disk afterwards. Space is given back as it goes. Never needed: it
+   also happens by itself as far as it pays.
+   begin, end: both empty = everything. begin >= end, where end is given, is NACRE_INVALID.
+   Returns: NACRE_NOT_FOUND (dropped), NACRE_LIMIT (a bound too long), NACRE_READ_ONLY, NACRE_CORRUPT, NACRE_IO,
+   NACRE_NO_SPACE, NACRE_CANCELLED (the store is being closed).
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_compact(nacre_collection *collection, nacre_slice begin, nacre_slice end);
+
+/* Stops merges that run by themselves and waits until none runs. Pauses nest: as many resumes are needed.
+   timeout_ms: how long to wait for those that run.
+   Returns: NACRE_TIMEOUT (some still run; the pause is not held), NACRE_READ_ONLY.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_pause_compaction(nacre_store *store, uint32_t timeout_ms);
+
+/* Takes back one pause.
+   Returns: NACRE_INVALID (there is none), NACRE_READ_ONLY.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_resume_compaction(nacre_store *store);
+
+/* Builds the indexes (filters and the like, in files beside the data) that are missing or damaged, and waits. Answers
+   are the same without them, only slower.
+   Returns: NACRE_NOT_FOUND (dropped), NACRE_READ_ONLY, NACRE_CORRUPT (of the data), NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_build_indexes(nacre_collection *collection);
+
+/* Whether indexes are built after their data is in place (true), or together with it (false). Kept like a tuning
+   parameter.
+   Returns: NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_set_async_index_build(nacre_store *store, bool enabled);
+
+/* Removes log files that nothing needs any more. Also happens by itself.
+   Returns: NACRE_READ_ONLY, NACRE_IO.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_prune_log(nacre_store *store);
+
+/* Frees memory and removes files that no reader holds any more. Never takes away what one does. Also happens by
+   itself.
+   Returns: NACRE_IO.
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_reclaim(nacre_store *store);
+
+/* Makes a store writable again that went read-only, after the cause (a full disk, a failing disk) is gone.
+   Returns: NACRE_OK also where the store is writable already; NACRE_READ_ONLY (opened with read_only, or failed for
+   good: close it and open it again), NACRE_NO_SPACE or NACRE_IO (the cause is still there).
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API int nacre_resume(nacre_store *store);
+
+/* Whether the store takes writes.
+   reason: gets why not, cut to reason_size bytes with its NUL; "" where it does. May be NULL.
+   Returns: NACRE_STATE_OK; NACRE_STATE_READ_ONLY (reads work, nacre_resume may help); NACRE_STATE_FAILED (reads work,
+   only closing and opening helps).
+   Ownership: nothing changes hands.
+   Threads: any. */
 NACRE_API nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_size);
+
+/* Copies the store at one point to a directory that then opens as a store, while reads and writes go on. Files are
+   linked where the file system can, else copied.
+   path: a directory that does not exist yet; on the same file system for links.
+   Returns: NACRE_EXISTS, NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE. After a failure the directory is not a store.
+   Ownership: the path is copied.
+   Threads: any.
+   Durability: the copy is on the disk when it returns, with every write acknowledged before the call. */
 NACRE_API int nacre_checkpoint(nacre_store *store, const char *path);
 
+/* What nacre_verify found. */
 typedef struct nacre_verify_report {
     size_t struct_size;
     uint64_t files, bytes, entries, damaged;
     char *damage; /* one line each: file, offset, expected, found; nacre_free */
 } nacre_verify_report;
-#define NACRE_VERIFY_REPORT_INIT { sizeof(nacre_verify_report), 0, 0, 0, 0, NULL }
+#define NACRE_VERIFY_REPORT_INIT \
+    { \
+        sizeof(nacre_verify_report), 0, 0, 0, 0, NULL \
+    }
 
+/* Reads every file of the store and checks it. Changes nothing.
+   report: made with NACRE_VERIFY_REPORT_INIT; gets the counts, and the damage in words.
+   Returns: NACRE_CORRUPT (damage was found; the report is filled), NACRE_IO.
+   Ownership: nacre_free(report->damage), which is NULL where nothing was found.
+   Threads: any. */
 NACRE_API int nacre_verify(nacre_store *store, nacre_verify_report *report);
-NACRE_API int nacre_salvage(const char *path, const nacre_options *options, char **report_json); /* nacre_free */
+
+/* Repairs a store that is damaged and not open, as far as it can: damaged files are set aside as *.corrupt, what they
+   held that can still be read is kept, and the store opens afterwards.
+   path: the store's directory. options: os and logger count; NULL for defaults.
+   report_json: gets one JSON object on what was found, kept and lost; may be NULL.
+   Returns: NACRE_NOT_FOUND (no store), NACRE_LOCKED, NACRE_UNSUPPORTED, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: nacre_free(*report_json).
+   Threads: any. */
+NACRE_API int nacre_salvage(const char *path, const nacre_options *options, char **report_json);
+
+/* Sets a tuning parameter of the engine and keeps it with the store. Never needed: unset, the engine chooses.
+   name: one of those that nacre_tuning lists. value: a decimal number in the parameter's range, or "default".
+   Returns: NACRE_INVALID (no such parameter, or not in its range), NACRE_READ_ONLY, NACRE_IO, NACRE_NO_SPACE.
+   Ownership: both are copied.
+   Threads: any. */
 NACRE_API int nacre_tune(nacre_store *store, const char *name, const char *value);
+
+/* All tuning parameters: name, unit, value, default, range, text, and whether it was set.
+   json: gets a JSON text.
+   Returns: NACRE_OK.
+   Ownership: nacre_free(*json).
+   Threads: any. */
 NACRE_API int nacre_tuning(nacre_store *store, char **json);
+
+/* Everything that the engine counts, as one JSON object.
+   Returns: NACRE_OK.
+   Ownership: nacre_free(*json).
+   Threads: any. */
 NACRE_API int nacre_stats(nacre_store *store, char **json);
+
+/* The same figures in the text format of Prometheus.
+   Returns: NACRE_OK.
+   Ownership: nacre_free(*text).
+   Threads: any. */
 NACRE_API int nacre_metrics(nacre_store *store, char **text);
-/* What a file of a store says, as JSON lines: kind is "log", "manifest" or "segment". */
-NACRE_API int nacre_dump(const char *kind, const char *path, const nacre_options *options, void (*line)(void *context, const char *json), void *context);
+/* What a file of a store says, line by line, each a JSON object. Reads that one file and changes nothing.
+   kind: "log", "manifest" or "segment". path: the file. options: os counts; NULL for defaults.
+   line: called for each line, with `context`; the text is good during the call.
+   Returns: NACRE_NOT_FOUND (no file), NACRE_INVALID (no such kind), NACRE_CORRUPT (after the lines before the damage),
+   NACRE_IO.
+   Ownership: nothing changes hands.
+   Threads: any; `line` is called in this one. */
+NACRE_API int nacre_dump(const char *kind, const char *path, const nacre_options *options,
+                         void (*line)(void *context, const char *json), void *context);
+
+/* Frees what a call gave with nacre_free named as its release.
+   memory: may be NULL.
+   Ownership: the memory is gone.
+   Threads: any. */
 NACRE_API void nacre_free(void *memory);
 
 #ifdef __cplusplus
