@@ -17,6 +17,7 @@ install(FILES "${PROJECT_BINARY_DIR}/nacre-config.cmake" "${PROJECT_BINARY_DIR}/
     DESTINATION "${nacre_cmake_dir}")
 
 file(RELATIVE_PATH NACRE_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
+string(REGEX REPLACE "/$" "" NACRE_PC_TO_PREFIX "${NACRE_PC_TO_PREFIX}")
 configure_file(cmake/nacre.pc.in "${PROJECT_BINARY_DIR}/nacre.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/nacre.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -17,9 +17,8 @@ set(nacre_test_timeout 300)
 if(nacre_instrumented)
     set(nacre_test_timeout 1200)
     list(APPEND nacre_test_environment
-        "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp"
+        "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
         "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1"
-        "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp"
         "UBSAN_OPTIONS=print_stacktrace=1")
 endif()
 
@@ -31,7 +30,7 @@ endfunction()
 file(GLOB nacre_support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c"
      "${PROJECT_SOURCE_DIR}/src/os/os_memory.c")
 add_library(nacre_test_support INTERFACE)
-target_include_directories(nacre_test_support INTERFACE "${PROJECT_SOURCE_DIR}/tests")
+target_include_directories(nacre_test_support INTERFACE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/tests/support")
 target_compile_options(nacre_test_support INTERFACE -UNDEBUG)
 target_compile_definitions(nacre_test_support INTERFACE NACRE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 if(nacre_support_sources)
