@@ -1,0 +1,236 @@
+/* See toy_kind.h. */
+#include "support/toy_kind.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+struct toy_builder {
+    struct container_writer *segment;
+    struct buffer entries;
+};
+
+static int toy_builder_create(struct container_writer *segment, const struct build_options *options, void **builder)
+{
+    (void)options;
+    struct toy_builder *b = memory_zalloc(sizeof *b);
+    if (!b) {
+        return NACRE_NO_MEMORY;
+    }
+    b->segment = segment;
+    *builder = b;
+    return NACRE_OK;
+}
+
+static int toy_builder_add(void *builder, const struct entry *entry)
+{
+    struct buffer *out = &((struct toy_builder *)builder)->entries;
+    int status;
+    if ((status = buffer_append_slice(out, entry->key)) != NACRE_OK || (status = buffer_append_slice(out, entry->value)) != NACRE_OK ||
+        (status = buffer_append_u64(out, entry->sequence)) != NACRE_OK || (status = buffer_append_u64(out, entry->expiry_ms)) != NACRE_OK) {
+        return status;
+    }
+    return buffer_append_u8(out, entry->type);
+}
+
+static int toy_builder_finish(void *builder, struct container_writer *index)
+{
+    struct toy_builder *b = builder;
+    int status = container_write_section(b->segment, "TOYS", buffer_slice(&b->entries));
+    return status == NACRE_OK && index ? container_write_section(index, "NONE", (nacre_slice){ NULL, 0 }) : status;
+}
+
+static void toy_builder_free(void *builder)
+{
+    if (builder) {
+        buffer_free(&((struct toy_builder *)builder)->entries);
+        memory_free(builder);
+    }
+}
+
+struct toy_reader {
+    struct container *container;
+    struct entry *entries;
+    size_t count;
+};
+
+static int read_entries(struct toy_reader *r, nacre_slice contents)
+{
+    struct reader in = reader_of(contents);
+    size_t capacity = 0;
+    while (in.at < in.end) {
+        struct entry entry = { .key = reader_slice(&in), .value = reader_slice(&in) };
+        entry.sequence = reader_u64(&in);
+        entry.expiry_ms = reader_u64(&in);
+        entry.type = reader_u8(&in);
+        if (!in.ok) {
+            return fail(NACRE_CORRUPT, "%s: section TOYS cannot be read", r->container->path);
+        }
+        if (r->count == capacity) {
+            capacity = capacity ? 2 * capacity : 64;
+            struct entry *more = memory_realloc(r->entries, capacity * sizeof *more);
+            if (!more) {
+                return NACRE_NO_MEMORY;
+            }
+            r->entries = more;
+        }
+        r->entries[r->count++] = entry;
+    }
+    return NACRE_OK;
+}
+
+static void toy_close(void *reader)
+{
+    memory_free(((struct toy_reader *)reader)->entries);
+    memory_free(reader);
+}
+
+static int toy_open(struct container *container, struct block_cache *cache, void **reader)
+{
+    (void)cache;
+    nacre_slice contents;
+    struct toy_reader *r = memory_zalloc(sizeof *r);
+    if (!r) {
+        return NACRE_NO_MEMORY;
+    }
+    r->container = container;
+    int status = container_section(container, "TOYS", &contents);
+    if (status == NACRE_OK) {
+        status = read_entries(r, contents);
+    }
+    if (status != NACRE_OK) {
+        toy_close(r);
+        return status;
+    }
+    *reader = r;
+    return NACRE_OK;
+}
+
+static int toy_attach_index(void *reader, struct container *index)
+{
+    (void)reader, (void)index;
+    return NACRE_OK;
+}
+
+static void toy_prefetch(const void *reader, const struct lookup *lookup)
+{
+    (void)reader, (void)lookup;
+}
+
+static int toy_get(void *reader, const struct lookup *lookup, struct entry *entry, struct pin *pin)
+{
+    const struct toy_reader *r = reader;
+    (void)pin;
+    for (size_t i = 0; i < r->count; i++) {
+        if (slice_equal(r->entries[i].key, lookup->key) && r->entries[i].sequence <= lookup->snapshot) {
+            *entry = r->entries[i];
+            entry->key = lookup->key;
+            return NACRE_OK;
+        }
+    }
+    return NACRE_NOT_FOUND;
+}
+
+static bool toy_may_have_key(void *reader, const struct lookup *lookup)
+{
+    struct entry entry;
+    struct lookup newest = *lookup;
+    newest.snapshot = SEQUENCE_MAX;
+    return toy_get(reader, &newest, &entry, NULL) == NACRE_OK;
+}
+
+static bool toy_may_have_prefix(void *reader, nacre_slice prefix)
+{
+    (void)reader, (void)prefix;
+    return true;
+}
+
+struct toy_cursor {
+    struct cursor cursor; /* first */
+    const struct toy_reader *reader;
+    size_t at; /* reader->count = invalid */
+};
+
+static void stand(struct cursor *c, size_t at)
+{
+    struct toy_cursor *t = (struct toy_cursor *)c;
+    t->at = at;
+    c->valid = at < t->reader->count;
+    if (c->valid) {
+        c->entry = t->reader->entries[at];
+    }
+}
+
+static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
+{
+    size_t at = 0;
+    while (at < r->count && slice_compare(r->entries[at].key, key) < 0) {
+        at++;
+    }
+    return at;
+}
+
+static void toy_first(struct cursor *c) { stand(c, 0); }
+static void toy_last(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->reader->count - 1); }
+static void toy_seek(struct cursor *c, nacre_slice key) { stand(c, first_not_before(((struct toy_cursor *)c)->reader, key)); }
+static void toy_seek_before(struct cursor *c, nacre_slice key) { stand(c, first_not_before(((struct toy_cursor *)c)->reader, key) - 1); }
+static void toy_next(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->at + 1); }
+static void toy_prev(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->at - 1); }
+static void toy_cursor_close(struct cursor *c) { memory_free(c); }
+
+static int toy_cursor_create(void *reader, struct cursor **cursor)
+{
+    static const struct cursor_ops ops = { toy_first, toy_last, toy_seek, toy_seek_before, toy_next, toy_prev, toy_cursor_close };
+    struct toy_cursor *t = memory_zalloc(sizeof *t);
+    if (!t) {
+        return NACRE_NO_MEMORY;
+    }
+    t->cursor.ops = &ops;
+    t->reader = reader;
+    *cursor = &t->cursor;
+    return NACRE_OK;
+}
+
+static int toy_sample_keys(void *reader, size_t count, struct buffer *keys, size_t *made)
+{
+    const struct toy_reader *r = reader;
+    *made = 0;
+    for (size_t i = 1; i <= count && r->count > count; i++) {
+        int status = buffer_append_slice(keys, r->entries[i * r->count / (count + 1)].key);
+        if (status != NACRE_OK) {
+            return status;
+        }
+        ++*made;
+    }
+    return NACRE_OK;
+}
+
+static int toy_build_index(void *reader, struct container_writer *index)
+{
+    (void)reader;
+    return container_write_section(index, "NONE", (nacre_slice){ NULL, 0 });
+}
+
+static int toy_verify(void *reader, uint64_t *entries)
+{
+    *entries += ((const struct toy_reader *)reader)->count;
+    return NACRE_OK;
+}
+
+static int toy_dump(void *reader, void (*line)(void *context, const char *json), void *context)
+{
+    (void)reader;
+    line(context, "{\"kind\":\"toy\"}");
+    return NACRE_OK;
+}
+
+static uint64_t toy_memory(const void *reader)
+{
+    return ((const struct toy_reader *)reader)->count * sizeof(struct entry);
+}
+
+const struct kind kind_toy = {
+    .code = TOY_KIND, .name = "toy", .builder_create = toy_builder_create, .builder_add = toy_builder_add,
+    .builder_finish = toy_builder_finish, .builder_free = toy_builder_free, .open = toy_open, .close = toy_close,
+    .attach_index = toy_attach_index, .prefetch = toy_prefetch, .get = toy_get, .may_have_key = toy_may_have_key,
+    .may_have_prefix = toy_may_have_prefix, .cursor_create = toy_cursor_create, .sample_keys = toy_sample_keys,
+    .build_index = toy_build_index, .verify = toy_verify, .dump = toy_dump, .memory = toy_memory,
+};
