@@ -1,0 +1,90 @@
+/* The properties of a segment as bytes:
+     17 varints: id, bytes, index bytes, checksum, entries, deletes, range deletes, key and value bytes, least and greatest sequence, earliest and
+     latest expiry, expiring, flags (1 greatest is open), two zeros for later, size check (the sum of the others, mod 2^32);
+     smallest and greatest key (each: varint length, bytes)
+   Ids, sizes and checksum are zero in a segment's own PROP section: the file itself tells them. */
+#include "base/status.h"
+#include "segment/segment.h"
+
+#define GREATEST_OPEN 1u
+#define NUMBERS       16
+
+int segment_properties_encode(const struct segment_properties *p, struct buffer *out)
+{
+    const uint64_t numbers[NUMBERS] = { p->id,
+                                        p->bytes,
+                                        p->index_bytes,
+                                        p->checksum,
+                                        p->entries,
+                                        p->deletes,
+                                        p->range_deletes,
+                                        p->key_value_bytes,
+                                        p->least_sequence,
+                                        p->greatest_sequence,
+                                        p->earliest_expiry_ms,
+                                        p->latest_expiry_ms,
+                                        p->expiring,
+                                        p->greatest_open ? GREATEST_OPEN : 0,
+                                        0,
+                                        0 };
+    uint64_t sum = 0;
+    int status = NACRE_OK;
+    for (int i = 0; i < NUMBERS && status == NACRE_OK; i++) {
+        status = buffer_append_varint(out, numbers[i]);
+        sum += numbers[i];
+    }
+    if (status == NACRE_OK)
+        status = buffer_append_varint(out, sum & UINT32_MAX);
+    if (status == NACRE_OK)
+        status = buffer_append_slice(out, buffer_slice(&p->smallest));
+    return status == NACRE_OK ? buffer_append_slice(out, buffer_slice(&p->greatest)) : status;
+}
+
+int segment_properties_decode(struct reader *in, struct segment_properties *p)
+{
+    uint64_t numbers[NUMBERS], sum = 0;
+    for (int i = 0; i < NUMBERS; i++)
+        sum += numbers[i] = reader_varint(in);
+    uint64_t expected = reader_varint(in);
+    nacre_slice smallest = reader_slice(in), greatest = reader_slice(in);
+    if (!in->ok || expected != (sum & UINT32_MAX))
+        return fail(NACRE_CORRUPT, "properties of a segment: their numbers do not fit");
+    *p = (struct segment_properties){ .id = numbers[0],
+                                      .bytes = numbers[1],
+                                      .index_bytes = numbers[2],
+                                      .checksum = numbers[3],
+                                      .entries = numbers[4],
+                                      .deletes = numbers[5],
+                                      .range_deletes = numbers[6],
+                                      .key_value_bytes = numbers[7],
+                                      .least_sequence = numbers[8],
+                                      .greatest_sequence = numbers[9],
+                                      .earliest_expiry_ms = numbers[10],
+                                      .latest_expiry_ms = numbers[11],
+                                      .expiring = numbers[12],
+                                      .greatest_open = numbers[13] & GREATEST_OPEN };
+    int status = buffer_append(&p->smallest, smallest.data, smallest.size);
+    if (status == NACRE_OK)
+        status = buffer_append(&p->greatest, greatest.data, greatest.size);
+    if (status != NACRE_OK)
+        segment_properties_free(p);
+    return status;
+}
+
+int segment_properties_copy(const struct segment_properties *p, struct segment_properties *copy)
+{
+    *copy = *p;
+    copy->smallest = copy->greatest = (struct buffer){ 0 };
+    int status = buffer_append(&copy->smallest, p->smallest.data, p->smallest.size);
+    if (status == NACRE_OK)
+        status = buffer_append(&copy->greatest, p->greatest.data, p->greatest.size);
+    if (status != NACRE_OK)
+        segment_properties_free(copy);
+    return status;
+}
+
+void segment_properties_free(struct segment_properties *p)
+{
+    buffer_free(&p->smallest);
+    buffer_free(&p->greatest);
+}

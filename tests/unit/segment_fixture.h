@@ -1,0 +1,257 @@
+/* What the tests of segments share: a directory, an environment over it, and a plain model of a segment's entries. */
+#ifndef NACRE_TESTS_SEGMENT_FIXTURE_H
+#define NACRE_TESTS_SEGMENT_FIXTURE_H
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#undef fail /* base/status.h has its own */
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "ordered/ordered.h"
+#include "segment/block_cache.h"
+#include "segment/segment.h"
+
+struct fixture {
+    char directory[64];
+    struct segment_env env;
+    uint64_t next_id;
+};
+
+static inline void fixture_open(struct fixture *f, bool map)
+{
+    memset(f, 0, sizeof *f);
+    strncpy(f->directory, "/tmp/nacre-segment-XXXXXX", sizeof f->directory - 1);
+    assert_non_null(mkdtemp(f->directory));
+    f->env = (struct segment_env){ .os = os_posix(), .directory = f->directory, .map = map };
+    assert_int_equal(block_cache_create(1 << 20, &f->env.cache), NACRE_OK);
+    f->next_id = UINT64_C(1) << 32;
+}
+
+static inline void fixture_visit(void *context, const char *name)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/%s", (const char *)context, name);
+    (void)unlink(path);
+}
+
+static inline void fixture_close(struct fixture *f)
+{
+    block_cache_free(f->env.cache);
+    assert_int_equal(f->env.os->list(f->env.os->context, f->directory, fixture_visit, f->directory), NACRE_OK);
+    assert_int_equal(rmdir(f->directory), 0);
+}
+
+/* ---- random numbers ---- */
+
+static inline uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state * UINT64_C(0x2545f4914f6cdd1d);
+}
+static inline uint64_t below(uint64_t *state, uint64_t bound)
+{
+    return bound ? (next_random(state) >> 11) % bound : 0;
+}
+
+/* ---- the model ---- */
+
+struct model {
+    struct entry *items; /* in internal order; keys and values owned */
+    size_t count, capacity;
+};
+
+static inline nacre_slice model_copy(nacre_slice from)
+{
+    uint8_t *copy = malloc(from.size + 1);
+    assert_non_null(copy);
+    if (from.size)
+        memcpy(copy, from.data, from.size);
+    return slice_of(copy, from.size);
+}
+
+static inline void model_add(struct model *m, struct entry e)
+{
+    if (m->count == m->capacity) {
+        m->capacity = m->capacity ? m->capacity * 2 : 64;
+        m->items = realloc(m->items, m->capacity * sizeof *m->items);
+        assert_non_null(m->items);
+    }
+    e.key = model_copy(e.key);
+    e.value = model_copy(e.value);
+    m->items[m->count++] = e;
+}
+
+static inline int model_order(const void *a, const void *b)
+{
+    return entry_compare(a, b);
+}
+
+/* Sorts, and drops what has the same key and sequence. */
+static inline void model_finish(struct model *m)
+{
+    size_t kept = 0;
+    qsort(m->items, m->count, sizeof *m->items, model_order);
+    for (size_t i = 0; i < m->count; i++) {
+        if (kept && entry_compare(&m->items[kept - 1], &m->items[i]) == 0) {
+            free((void *)(uintptr_t)m->items[i].key.data);
+            free((void *)(uintptr_t)m->items[i].value.data);
+        } else {
+            m->items[kept++] = m->items[i];
+        }
+    }
+    m->count = kept;
+}
+
+static inline void model_free(struct model *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        free((void *)(uintptr_t)m->items[i].key.data);
+        free((void *)(uintptr_t)m->items[i].value.data);
+    }
+    free(m->items);
+    *m = (struct model){ 0 };
+}
+
+/* The first entry with a key >= `key`. */
+static inline size_t model_seek(const struct model *m, nacre_slice key)
+{
+    size_t low = 0, high = m->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (slice_compare(m->items[middle].key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static inline const struct entry *model_get(const struct model *m, nacre_slice key, uint64_t snapshot)
+{
+    for (size_t i = model_seek(m, key); i < m->count && slice_equal(m->items[i].key, key); i++)
+        if (m->items[i].sequence <= snapshot)
+            return &m->items[i];
+    return NULL;
+}
+
+enum model_shape {
+    TINY_ALPHABET,
+    COUNTED,
+    RANDOM_16,
+    LONG_KEYS,
+    MANY_VERSIONS,
+    LARGE_VALUES,
+    CHAINS,
+    BINARY,
+    MODEL_SHAPES
+};
+
+static inline size_t model_key(enum model_shape shape, uint64_t *random, uint8_t *key)
+{
+    size_t size = 0;
+    switch (shape) {
+    case TINY_ALPHABET:
+    case LARGE_VALUES:
+        size = below(random, 7);
+        for (size_t i = 0; i < size; i++)
+            key[i] = (uint8_t)("ab\xff"[below(random, 3)]);
+        break;
+    case COUNTED:
+        size = (size_t)snprintf((char *)key, 64, "tenant/0017/user/%08u/name", (unsigned)below(random, 5000));
+        break;
+    case RANDOM_16:
+        size = 16;
+        for (size_t i = 0; i < size; i++)
+            key[i] = (uint8_t)below(random, 256);
+        break;
+    case LONG_KEYS:
+        size = below(random, 4) ? below(random, 600) : 65535 - below(random, 3);
+        memset(key, 'k', size);
+        for (int i = 0; size && i < 3; i++)
+            key[size - 1 - below(random, size < 6 ? size : 6)] = (uint8_t)below(random, 256);
+        break;
+    case MANY_VERSIONS:
+        size = 1 + below(random, 2);
+        memset(key, 'v', size);
+        key[size - 1] = (uint8_t)('a' + below(random, 4));
+        break;
+    case CHAINS:
+        size = below(random, 400);
+        memset(key, 0, size);
+        break;
+    case BINARY:
+    default:
+        size = below(random, 12);
+        for (size_t i = 0; i < size; i++)
+            key[i] = (uint8_t)(below(random, 2) ? 0 : 255);
+        break;
+    }
+    return size;
+}
+
+/* `count` entries of a shape; sequences are random in [1, 3 * count]. */
+static inline void model_fill(struct model *m, enum model_shape shape, size_t count, uint64_t *random)
+{
+    static uint8_t key[65536], value[3 << 20];
+    *m = (struct model){ 0 };
+    for (size_t i = 0; i < count; i++) {
+        size_t size = model_key(shape, random, key), value_size = below(random, 8) ? below(random, 120) : 0;
+        if (shape == LARGE_VALUES && below(random, 8) == 0)
+            value_size = below(random, sizeof value);
+        if (shape == LARGE_VALUES && below(random, 8) == 0)
+            value_size = below(random, 70000);
+        if (shape == MANY_VERSIONS && below(random, 100) == 0)
+            value_size = 255 + below(random, 3);
+        uint8_t fill = (uint8_t)next_random(random);
+        bool compressible = below(random, 2);
+        for (size_t k = 0; k < value_size; k++)
+            value[k] = compressible ? fill : (uint8_t)(value[k] + k * fill + i);
+        bool put = below(random, 5) != 0;
+        model_add(m, (struct entry){ .key = { key, size },
+                                     .value = { value, put ? value_size : 0 },
+                                     .sequence = 1 + below(random, 3 * count),
+                                     .expiry_ms = below(random, 6) ? 0 : 1 + below(random, UINT64_C(1) << 45),
+                                     .type = put ? ENTRY_PUT : ENTRY_DELETE });
+    }
+    model_finish(m);
+}
+
+static inline struct segment *model_build(struct fixture *f, const struct model *m, const struct build_options *options)
+{
+    struct segment_builder *builder = NULL;
+    struct segment *segment = NULL;
+    assert_int_equal(segment_builder_create(&f->env, &kind_ordered, f->next_id++, options, &builder), NACRE_OK);
+    for (size_t i = 0; i < m->count; i++)
+        assert_int_equal(segment_builder_add(builder, &m->items[i]), NACRE_OK);
+    int status = segment_builder_finish(builder, &segment);
+    if (status != NACRE_OK)
+        print_message("finish: %s\n", fail_detail());
+    assert_int_equal(status, NACRE_OK);
+    return segment;
+}
+
+static inline struct lookup lookup_of(nacre_slice key, uint64_t snapshot)
+{
+    return (struct lookup){ .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = snapshot };
+}
+
+static inline void assert_entry(const struct entry *expected, const struct entry *found)
+{
+    assert_int_equal(expected->key.size, found->key.size);
+    assert_true(slice_equal(expected->key, found->key));
+    assert_int_equal(expected->sequence, found->sequence);
+    assert_int_equal(expected->type, found->type);
+    assert_int_equal(expected->expiry_ms, found->expiry_ms);
+    assert_int_equal(expected->value.size, found->value.size);
+    assert_true(slice_equal(expected->value, found->value));
+}
+#endif
