@@ -40,7 +40,7 @@ static int load_object(struct tuning *t, json_t *root, const char *path)
     json_t *value;
     json_object_foreach(root, name, value)
     {
-        size_t index;
+        size_t index = 0;
         if (find(name, &index) != NACRE_OK || !json_is_integer(value) || json_integer_value(value) < 0 ||
             check(index, (uint64_t)json_integer_value(value)) != NACRE_OK) {
             return fail(NACRE_CORRUPT, "%s: '%s' is not a tuning parameter with a value in its range; mend or remove the file", path, name);
@@ -124,7 +124,7 @@ static int parse(size_t index, const char *text, uint64_t *value, bool *by_user)
 int tuning_set(struct tuning *t, const nacre_os *os, const char *store_path, const char *name, const char *value,
                enum tuning_name *which)
 {
-    size_t index;
+    size_t index = 0;
     uint64_t number;
     bool by_user;
     int status = find(name, &index);
