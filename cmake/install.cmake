@@ -24,4 +24,9 @@ install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDI
 
 if(TARGET nacre_cli)
     install(TARGETS nacre_cli RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+    if(TARGET nacre_manual)
+        install(FILES "${PROJECT_BINARY_DIR}/nacre.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+        install(FILES "${PROJECT_BINARY_DIR}/nacre.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+            RENAME nacre)
+    endif()
 endif()

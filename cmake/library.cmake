@@ -10,8 +10,6 @@ pkg_check_modules(NACRE_DEPS REQUIRED IMPORTED_TARGET ${NACRE_PKG_REQUIRES})
 pkg_check_modules(NACRE_XXHASH REQUIRED IMPORTED_TARGET libxxhash) # header only, while compiling
 
 file(GLOB nacre_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.c")
-# The file layer in memory that loses power on demand is for the tests only (cmake/tests.cmake).
-list(REMOVE_ITEM nacre_sources "${PROJECT_SOURCE_DIR}/src/os/os_memory.c")
 
 add_library(nacre_objects OBJECT ${nacre_sources})
 target_include_directories(nacre_objects PUBLIC "${PROJECT_SOURCE_DIR}/include" PRIVATE "${PROJECT_SOURCE_DIR}/src")

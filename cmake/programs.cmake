@@ -5,6 +5,14 @@ if(nacre_cli_sources AND nacre_api_sources)
     add_executable(nacre_cli ${nacre_cli_sources})
     set_target_properties(nacre_cli PROPERTIES OUTPUT_NAME nacre)
     target_link_libraries(nacre_cli PRIVATE nacre_static nacre_flags m)
+    # The command prints its man page and the completion for bash itself, from its table of commands.
+    if(NOT CMAKE_CROSSCOMPILING)
+        add_custom_command(OUTPUT "${PROJECT_BINARY_DIR}/nacre.1" "${PROJECT_BINARY_DIR}/nacre.bash"
+            COMMAND nacre_cli man > "${PROJECT_BINARY_DIR}/nacre.1"
+            COMMAND nacre_cli completion bash > "${PROJECT_BINARY_DIR}/nacre.bash"
+            DEPENDS nacre_cli COMMENT "Printing the man page" VERBATIM)
+        add_custom_target(nacre_manual ALL DEPENDS "${PROJECT_BINARY_DIR}/nacre.1" "${PROJECT_BINARY_DIR}/nacre.bash")
+    endif()
 endif()
 
 set(nacre_examples)

@@ -27,8 +27,7 @@ function(nacre_test name)
     set_tests_properties(${name} PROPERTIES TIMEOUT ${nacre_test_timeout} SKIP_RETURN_CODE 77 ENVIRONMENT "${nacre_test_environment}")
 endfunction()
 
-file(GLOB nacre_support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c"
-     "${PROJECT_SOURCE_DIR}/src/os/os_memory.c")
+file(GLOB nacre_support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c")
 add_library(nacre_test_support INTERFACE)
 target_include_directories(nacre_test_support INTERFACE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/tests/support")
 target_compile_options(nacre_test_support INTERFACE -UNDEBUG)

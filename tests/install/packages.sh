@@ -36,6 +36,11 @@ done
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 example=$source/examples/hello.c
 
+if [ -x "$build/nacre" ]; then
+    "$prefix/bin/nacre" --version | grep -q '^nacre [0-9]' || fail "the installed command does not run"
+    [ -s "$prefix/share/man/man1/nacre.1" ] || fail "the man page was not installed"
+fi
+
 # The static library shows its users nothing but the public names.
 leaks=$(nm -g --defined-only "$libdir/libnacre.a" | awk 'NF == 3 && $3 !~ /^nacre_/ { print $3 }')
 [ -z "$leaks" ] || fail "libnacre.a defines more than nacre_ names: $(echo $leaks | head -c 300)"
