@@ -1,0 +1,88 @@
+/* create, drop, list. */
+#include "print.h"
+#include "session.h"
+#include <string.h>
+
+static const char *kind_name(nacre_kind kind)
+{
+    return kind == NACRE_ORDERED ? "ordered" : kind == NACRE_STRINGS ? "strings" : kind == NACRE_VECTORS ? "vectors" : "unknown";
+}
+
+static bool kind_from_text(const char *text, nacre_kind *kind)
+{
+    for (int i = NACRE_ORDERED; i <= NACRE_VECTORS; i++) {
+        if (strcmp(text, kind_name((nacre_kind)i)) == 0) {
+            *kind = (nacre_kind)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+int run_create(const struct arguments *arguments)
+{
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    struct session session;
+    const char *kind = arguments->options[OPTION_KIND];
+    if (kind && !kind_from_text(kind, &options.kind)) {
+        return complain("--kind %s: expected ordered", kind);
+    }
+    if (!option_number(arguments, OPTION_TTL, 1, UINT64_MAX - 1, &options.default_ttl_ms) ||
+        session_open(&session, arguments, SESSION_MAKE, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int status = nacre_collection_create(session.store, arguments->items[0], &options, &session.collection);
+    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status(arguments->items[0], status));
+}
+
+int run_drop(const struct arguments *arguments)
+{
+    struct session session;
+    if (session_open(&session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int result = RESULT_OK;
+    int status = nacre_collection_drop(session.store, arguments->items[0]);
+    if (status != NACRE_OK) {
+        complain_status(arguments->items[0], status);
+        result = status == NACRE_NOT_FOUND ? RESULT_NO_MATCH : RESULT_ERROR;
+    }
+    return session_close(&session, result);
+}
+
+static void print_row(const nacre_collection_info *info)
+{
+    printf("%-32s %s", info->name, kind_name(info->kind));
+    if (info->default_ttl_ms) {
+        printf(", entries live %llu ms", (unsigned long long)info->default_ttl_ms);
+    }
+    putchar('\n');
+}
+
+int run_list(const struct arguments *arguments)
+{
+    struct session session;
+    nacre_collection_info *list;
+    size_t count;
+    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int status = nacre_collection_list(session.store, &list, &count);
+    if (status != NACRE_OK) {
+        return session_close(&session, complain_status("list", status));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!option_given(arguments, OPTION_JSON)) {
+            print_row(&list[i]);
+            continue;
+        }
+        fputs(i ? ",\n {\"name\":" : "[{\"name\":", stdout);
+        print_json_text(stdout, (nacre_slice){ list[i].name, strlen(list[i].name) });
+        printf(",\"kind\":\"%s\",\"default_ttl_ms\":%llu}", kind_name(list[i].kind), (unsigned long long)list[i].default_ttl_ms);
+    }
+    if (option_given(arguments, OPTION_JSON)) {
+        puts(count ? "]" : "[]");
+    }
+    nacre_free(list);
+    return session_close(&session, RESULT_OK);
+}

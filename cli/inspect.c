@@ -1,0 +1,128 @@
+/* metrics, verify, dump, salvage. */
+#include "print.h"
+#include "session.h"
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+int run_metrics(const struct arguments *arguments)
+{
+    struct session session;
+    char *text = NULL;
+    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int status = nacre_metrics(session.store, &text);
+    if (status == NACRE_OK) {
+        fputs(text, stdout);
+    }
+    nacre_free(text);
+    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status("metrics", status));
+}
+
+static void print_report_json(const nacre_verify_report *report)
+{
+    const char *line = report->damage ? report->damage : "";
+    printf("{\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"damage\":[", report->files,
+           report->bytes, report->entries, report->damaged);
+    for (bool first = true; *line; first = false) {
+        size_t size = strcspn(line, "\n");
+        fputs(first ? "{" : ",{", stdout);
+        print_json_bytes(stdout, "line", (nacre_slice){ line, size }, false); /* names of files may hold anything */
+        putchar('}');
+        line += size + (line[size] == '\n');
+    }
+    puts("]}");
+}
+
+static void print_report(const nacre_verify_report *report)
+{
+    char files[FIGURE_SIZE], bytes[FIGURE_SIZE], entries[FIGURE_SIZE];
+    if (report->damage) {
+        fputs(report->damage, stdout);
+    }
+    printf("%s files, %s, %s entries: %s", figure_exact(report->files, files), figure_bytes((double)report->bytes, bytes),
+           figure_exact(report->entries, entries), report->damaged ? "" : "all good\n");
+    if (report->damaged) {
+        printf("%" PRIu64 " damaged\n", report->damaged);
+    }
+}
+
+int run_verify(const struct arguments *arguments)
+{
+    struct session session;
+    nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
+    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int status = nacre_verify(session.store, &report);
+    if (status == NACRE_OK || (status == NACRE_CORRUPT && report.damaged)) {
+        if (option_given(arguments, OPTION_JSON)) {
+            print_report_json(&report);
+        } else {
+            print_report(&report);
+        }
+    }
+    int result = status == NACRE_OK ? RESULT_OK : complain_status("verify", status);
+    nacre_free(report.damage);
+    return session_close(&session, result);
+}
+
+struct dumping {
+    uint64_t left;
+};
+
+static void print_line(void *context, const char *json)
+{
+    struct dumping *dumping = context;
+    if (dumping->left) {
+        dumping->left--;
+        puts(json);
+    }
+}
+
+int run_dump(const struct arguments *arguments)
+{
+    struct dumping dumping = { UINT64_MAX };
+    const char *kind = arguments->items[0];
+    if (strcmp(kind, "log") != 0 && strcmp(kind, "manifest") != 0 && strcmp(kind, "segment") != 0) {
+        return complain("dump %s: expected log, manifest or segment", kind);
+    }
+    if (!option_number(arguments, OPTION_LIMIT, 1, UINT64_MAX, &dumping.left)) {
+        return RESULT_ERROR;
+    }
+    int status = nacre_dump(kind, arguments->items[1], NULL, print_line, &dumping);
+    return status == NACRE_OK ? RESULT_OK : complain_status("dump", status);
+}
+
+static void print_salvaged(const struct arguments *arguments, const char *text)
+{
+    json_t *report = json_loads(text, 0, NULL);
+    const char *name;
+    json_t *value;
+    if (option_given(arguments, OPTION_JSON) || !json_is_object(report)) {
+        puts(text);
+        json_decref(report);
+        return;
+    }
+    json_object_foreach(report, name, value) {
+        printf("%-24s ", name);
+        json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(report);
+}
+
+int run_salvage(const struct arguments *arguments)
+{
+    nacre_options options = NACRE_OPTIONS_INIT;
+    char *text = NULL;
+    options.logger = session_logger(arguments);
+    int status = nacre_salvage(arguments->items[0], &options, &text);
+    if (status != NACRE_OK) {
+        return complain_status(arguments->items[0], status);
+    }
+    print_salvaged(arguments, text);
+    nacre_free(text);
+    return RESULT_OK;
+}

@@ -1,0 +1,29 @@
+/* An open store, and mostly a collection of it: what a command works with. */
+#ifndef NACRE_CLI_SESSION_H
+#define NACRE_CLI_SESSION_H
+#include "args.h"
+
+struct session {
+    nacre_store *store;
+    nacre_collection *collection; /* NULL where the command needs none */
+};
+enum session_access {
+    SESSION_READ,  /* read-only: changes nothing, works beside a writer */
+    SESSION_WRITE, /* the store must exist */
+    SESSION_MAKE   /* and is made where it does not */
+};
+
+/* The directory of the store that --store or the environment names; NULL after saying what is wrong. */
+const char *session_path(const struct arguments *);
+
+/* Opens the store, and the collection where `name` is not NULL. durability: of writes that do not say. Returns RESULT_OK,
+   or RESULT_ERROR after saying what is wrong; then nothing is open. */
+int session_open(struct session *, const struct arguments *, enum session_access, nacre_durability, const char *name);
+/* The same with a path of its own and no collection. */
+int session_open_path(struct session *, const struct arguments *, const char *path, enum session_access, nacre_durability);
+/* Closes what is open. Returns `result`, or RESULT_ERROR where closing fails. */
+int session_close(struct session *, int result);
+
+/* The logger that --log asks for, else NULL. */
+const nacre_logger *session_logger(const struct arguments *);
+#endif
