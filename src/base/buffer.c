@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 #include "base/endian.h"
 #include "base/memory.h"
+#include "base/status.h"
 #include "base/varint.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ int buffer_reserve(struct buffer *b, size_t extra)
         return NACRE_OK;
     }
     if (!size_add(b->size, extra, &need)) {
-        return NACRE_NO_MEMORY;
+        return fail(NACRE_NO_MEMORY, "a buffer of %zu bytes cannot grow by %zu", b->size, extra);
     }
     size_t capacity = b->capacity ? b->capacity : 64;
     while (capacity < need) {
@@ -69,7 +70,14 @@ int buffer_append_varint(struct buffer *b, uint64_t v)
 
 int buffer_append_slice(struct buffer *b, nacre_slice s)
 {
-    int status = buffer_append_varint(b, s.size);
+    size_t extra = 0;
+    if (!size_add(s.size, VARINT_MAX, &extra)) {
+        return fail(NACRE_NO_MEMORY, "a slice of %zu bytes is too long", s.size);
+    }
+    int status = buffer_reserve(b, extra); /* for both, so that never one goes in without the other */
+    if (status == NACRE_OK) {
+        status = buffer_append_varint(b, s.size);
+    }
     return status == NACRE_OK ? buffer_append(b, s.data, s.size) : status;
 }
 
@@ -80,9 +88,10 @@ int buffer_append_format(struct buffer *b, const char *format, ...)
     va_copy(again, arguments);
     int size = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    int status = size < 0 ? NACRE_INVALID : buffer_reserve(b, (size_t)size + 1);
+    int status = size < 0 ? fail(NACRE_INVALID, "the format '%.64s' cannot be printed", format)
+                          : buffer_reserve(b, (size_t)size + 1);
     if (status == NACRE_OK) {
-        vsnprintf((char *)b->data + b->size, (size_t)size + 1, format, again);
+        (void)vsnprintf((char *)b->data + b->size, (size_t)size + 1, format, again);
         b->size += (size_t)size;
     }
     va_end(again);
@@ -107,7 +116,9 @@ nacre_slice reader_bytes(struct reader *r, size_t size)
         return (nacre_slice){ NULL, 0 };
     }
     nacre_slice bytes = { r->at, size };
-    r->at += size;
+    if (size) { /* at may be NULL */
+        r->at += size;
+    }
     return bytes;
 }
 

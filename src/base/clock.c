@@ -34,6 +34,5 @@ uint64_t clock_wall_ms(void)
 void clock_sleep_ns(uint64_t ns)
 {
     struct timespec left = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-    }
+    while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
 }

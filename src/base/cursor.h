@@ -26,11 +26,33 @@ struct cursor {
     bool valid;
     int status;
 };
-static inline void cursor_first(struct cursor *c) { c->ops->first(c); }
-static inline void cursor_last(struct cursor *c) { c->ops->last(c); }
-static inline void cursor_seek(struct cursor *c, nacre_slice key) { c->ops->seek(c, key); }
-static inline void cursor_seek_before(struct cursor *c, nacre_slice key) { c->ops->seek_before(c, key); }
-static inline void cursor_next(struct cursor *c) { c->ops->next(c); }
-static inline void cursor_prev(struct cursor *c) { c->ops->prev(c); }
-static inline void cursor_close(struct cursor *c) { if (c) c->ops->close(c); }
+static inline void cursor_first(struct cursor *c)
+{
+    c->ops->first(c);
+}
+static inline void cursor_last(struct cursor *c)
+{
+    c->ops->last(c);
+}
+static inline void cursor_seek(struct cursor *c, nacre_slice key)
+{
+    c->ops->seek(c, key);
+}
+static inline void cursor_seek_before(struct cursor *c, nacre_slice key)
+{
+    c->ops->seek_before(c, key);
+}
+static inline void cursor_next(struct cursor *c)
+{
+    c->ops->next(c);
+}
+static inline void cursor_prev(struct cursor *c)
+{
+    c->ops->prev(c);
+}
+static inline void cursor_close(struct cursor *c)
+{
+    if (c)
+        c->ops->close(c);
+}
 #endif

@@ -7,9 +7,9 @@ enum entry_type { ENTRY_DELETE = 0, ENTRY_PUT = 1 };
 
 struct entry {
     nacre_slice key;
-    nacre_slice value;     /* empty for ENTRY_DELETE */
-    uint64_t sequence;     /* 1 and up; newer is greater */
-    uint64_t expiry_ms;    /* wall clock; 0 = never */
+    nacre_slice value;  /* empty for ENTRY_DELETE */
+    uint64_t sequence;  /* 1 and up; newer is greater */
+    uint64_t expiry_ms; /* wall clock; 0 = never */
     uint8_t type;
 };
 
@@ -17,12 +17,21 @@ struct entry {
 static inline int entry_compare(const struct entry *a, const struct entry *b)
 {
     int order = slice_compare(a->key, b->key);
-    if (order != 0) return order;
+    if (order != 0)
+        return order;
     return a->sequence > b->sequence ? -1 : a->sequence < b->sequence;
 }
 /* Keeps a value alive after the read section that found it. Zeroed = nothing to release. */
-struct pin { void (*release)(void *object); void *object; };
-static inline void pin_release(struct pin *p) { if (p->release) p->release(p->object); p->release = NULL; }
+struct pin {
+    void (*release)(void *object);
+    void *object;
+};
+static inline void pin_release(struct pin *p)
+{
+    if (p->release)
+        p->release(p->object);
+    p->release = NULL;
+}
 
 #define SEQUENCE_MAX UINT64_MAX
 #endif

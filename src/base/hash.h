@@ -5,6 +5,12 @@
 #include <xxhash.h>
 #include <stddef.h>
 #include <stdint.h>
-static inline uint64_t hash_bytes(const void *data, size_t size) { return XXH3_64bits(data, size); }
-static inline uint64_t hash_seeded(const void *data, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(data, size, seed); }
+static inline uint64_t hash_bytes(const void *data, size_t size)
+{
+    return XXH3_64bits(data, size);
+}
+static inline uint64_t hash_seeded(const void *data, size_t size, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(data, size, seed);
+}
 #endif

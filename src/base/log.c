@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define LINE_BYTES 4096
 
@@ -25,22 +26,42 @@ void log_line(const nacre_logger *logger, nacre_log_level level, const char *eve
     logger->write(logger->context, level, event, line);
 }
 
-const char *log_escape(const char *text, char *out, size_t out_size)
+/* Bytes of the UTF-8 sequence that begins here, 0 where none does. What the sequence must not say (overlong forms,
+   surrogates, beyond U+10FFFF) shows in its first two bytes. */
+static size_t utf8_size(const unsigned char *at)
 {
-    size_t used = 0;
-    for (; *text && used + 7 < out_size; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '"' || byte == '\\') {
-            out[used++] = '\\';
-            out[used++] = (char)byte;
-        } else if (byte < 0x20) {
-            used += (size_t)snprintf(out + used, out_size - used, "\\u%04x", byte);
-        } else {
-            out[used++] = (char)byte;
+    size_t size = at[0] < 0x80 ? 1 : at[0] < 0xC2 ? 0 : at[0] < 0xE0 ? 2 : at[0] < 0xF0 ? 3 : at[0] < 0xF5 ? 4 : 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((at[i] & 0xC0) != 0x80) { /* also the NUL at the end */
+            return 0;
         }
     }
+    bool forbidden = (at[0] == 0xE0 && at[1] < 0xA0) || (at[0] == 0xED && at[1] > 0x9F) ||
+                     (at[0] == 0xF0 && at[1] < 0x90) || (at[0] == 0xF4 && at[1] > 0x8F);
+    return forbidden ? 0 : size;
+}
+
+#define ESCAPE_BYTES 6 /* \u0000, the longest that one step writes */
+
+const char *log_escape(const char *text, char *out, size_t out_size)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    size_t used = 0;
+    while (*at && used + ESCAPE_BYTES < out_size) {
+        size_t size = utf8_size(at);
+        if (*at == '"' || *at == '\\') {
+            out[used++] = '\\';
+            out[used++] = (char)*at;
+        } else if (*at < 0x20 || size == 0) { /* bytes of names that are not UTF-8 are shown as if they were Latin-1 */
+            used += (size_t)snprintf(out + used, out_size - used, "\\u%04x", *at);
+        } else {
+            memcpy(out + used, at, size);
+            used += size;
+        }
+        at += size ? size : 1;
+    }
     if (out_size) {
-        out[used < out_size ? used : out_size - 1] = 0;
+        out[used] = 0;
     }
     return out;
 }

@@ -1,10 +1,12 @@
-/* Allocation (see memory.h). The fault hook is read with every allocation: it is set by tests only, before threads start. */
+/* Allocation (see memory.h). Any thread; no locks. Tests may set or remove the fault hook while other threads allocate,
+   but replace one hook by another only after removing it: the two words are read one after the other. */
 #include "base/memory.h"
 #include "base/status.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -14,7 +16,9 @@ static _Atomic(void *) hook_context;
 
 void memory_set_fault(bool (*should_fail)(void *context, size_t bytes), void *context)
 {
-    atomic_store_explicit(&hook_context, context, memory_order_relaxed);
+    if (should_fail) { /* else: whoever has read the hook just now still wants its context */
+        atomic_store_explicit(&hook_context, context, memory_order_relaxed);
+    }
     atomic_store_explicit(&hook, should_fail, memory_order_release); /* pairs with faulted */
 }
 
@@ -44,8 +48,10 @@ void *memory_zalloc(size_t bytes)
 
 void *memory_alloc_aligned(size_t alignment, size_t bytes)
 {
-    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    return checked(faulted(bytes) || rounded < bytes ? NULL : aligned_alloc(alignment, rounded), bytes);
+    size_t rounded = 0;
+    bool fits = size_add(bytes ? bytes : 1, alignment - 1, &rounded);
+    rounded -= rounded % alignment;
+    return checked(faulted(bytes) || !fits ? NULL : aligned_alloc(alignment, rounded), bytes);
 }
 
 void *memory_realloc(void *memory, size_t bytes)
@@ -71,8 +77,11 @@ char *memory_strdup(const char *text)
 void *memory_map(size_t bytes)
 {
     bool huge = bytes >= HUGE_PAGE;
-    size_t asked = huge ? bytes + HUGE_PAGE : bytes;
-    if (faulted(bytes) || asked < bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 0, asked = 0;
+    bool fits = size_add(bytes, page - 1, &pages);
+    pages -= pages % page;
+    fits = fits && size_add(pages, huge ? HUGE_PAGE : 0, &asked);
+    if (faulted(bytes) || !fits) {
         return checked(NULL, bytes);
     }
     char *memory = mmap(NULL, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -83,9 +92,9 @@ void *memory_map(size_t bytes)
         /* Cut both ends off so that what is left is aligned. */
         size_t before = (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
         if (before) {
-            munmap(memory, before);
+            (void)munmap(memory, before); /* fails only where no map is left to split; then it stays unused */
         }
-        munmap(memory + before + bytes, HUGE_PAGE - before);
+        (void)munmap(memory + before + pages, HUGE_PAGE - before);
         memory += before;
         (void)madvise(memory, bytes, MADV_HUGEPAGE); /* only advice */
     }
@@ -95,6 +104,6 @@ void *memory_map(size_t bytes)
 void memory_unmap(void *memory, size_t bytes)
 {
     if (memory) {
-        munmap(memory, bytes);
+        (void)munmap(memory, bytes);
     }
 }

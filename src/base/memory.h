@@ -20,6 +20,12 @@ void memory_unmap(void *memory, size_t bytes);
 void memory_set_fault(bool (*should_fail)(void *context, size_t bytes), void *context);
 
 /* a + b and a * b that say whether they fit. */
-static inline bool size_add(size_t a, size_t b, size_t *sum) { return !__builtin_add_overflow(a, b, sum); }
-static inline bool size_multiply(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+static inline bool size_add(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+static inline bool size_multiply(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
 #endif

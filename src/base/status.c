@@ -10,21 +10,21 @@ static _Thread_local char detail[DETAIL_BYTES];
 
 int fail(int status, const char *format, ...)
 {
-    char text[DETAIL_BYTES]; /* the arguments may point into the detail itself */
+    char text[DETAIL_BYTES] = ""; /* the arguments may point into the detail itself */
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    (void)vsnprintf(text, sizeof text, format, arguments); /* cut where it is too long */
     va_end(arguments);
-    memcpy(detail, text, sizeof detail);
+    memcpy(detail, text, strlen(text) + 1);
     return status;
 }
 
 int fail_context(int status, const char *format, ...)
 {
-    char text[DETAIL_BYTES];
+    char text[DETAIL_BYTES] = "";
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     return fail(status, "%s: %s", text, detail);
 }
@@ -40,7 +40,7 @@ const char *nacre_last_error(void)
 }
 
 #define STATUS_STRING(x) #x
-#define STATUS_TEXT(x) STATUS_STRING(x)
+#define STATUS_TEXT(x)   STATUS_STRING(x)
 const char *nacre_version(void)
 {
     return STATUS_TEXT(NACRE_VERSION_MAJOR) "." STATUS_TEXT(NACRE_VERSION_MINOR) "." STATUS_TEXT(NACRE_VERSION_PATCH);

@@ -7,11 +7,15 @@
 int os_path(char out[OS_PATH_MAX], const char *directory, const char *format, ...)
 {
     int used = snprintf(out, OS_PATH_MAX, "%s/", directory);
-    va_list arguments;
-    va_start(arguments, format);
-    int more = used < OS_PATH_MAX ? vsnprintf(out + used, (size_t)(OS_PATH_MAX - used), format, arguments) : 0;
-    va_end(arguments);
-    if (used < 0 || more < 0 || used + more >= OS_PATH_MAX) {
+    bool fits = used > 0 && used < OS_PATH_MAX;
+    if (fits) {
+        va_list arguments;
+        va_start(arguments, format);
+        int more = vsnprintf(out + used, (size_t)(OS_PATH_MAX - used), format, arguments);
+        va_end(arguments);
+        fits = more >= 0 && more < OS_PATH_MAX - used;
+    }
+    if (!fits) {
         return fail(NACRE_LIMIT, "a path below '%.64s...' is longer than %d bytes", directory, OS_PATH_MAX - 1);
     }
     return NACRE_OK;
@@ -22,7 +26,8 @@ int os_read_exact(const nacre_os *os, nacre_file *file, uint64_t offset, void *b
     size_t got = 0;
     int status = os->read(file, offset, bytes, size, &got);
     if (status == NACRE_OK && got < size) {
-        return fail(NACRE_CORRUPT, "%s: offset %llu: the file ends after %zu of %zu bytes", path, (unsigned long long)offset, got, size);
+        return fail(NACRE_CORRUPT, "%s: offset %llu: the file ends after %zu of %zu bytes", path,
+                    (unsigned long long)offset, got, size);
     }
     return status;
 }
@@ -49,21 +54,14 @@ int os_read_file(const nacre_os *os, const char *path, uint64_t limit, struct bu
         status = os->read(file, 0, out->data, (size_t)size, &got);
         out->size = got;
     }
-    os->close(file);
+    (void)os->close(file); /* only read: nothing can be lost */
     return status;
 }
 
-int os_replace_file(const nacre_os *os, const char *directory, const char *name, nacre_slice contents)
+static int write_aside(const nacre_os *os, const char *aside, nacre_slice contents)
 {
-    char path[OS_PATH_MAX], aside[OS_PATH_MAX];
     nacre_file *file = NULL;
-    int status = os_path(path, directory, "%s", name);
-    if (status == NACRE_OK) {
-        status = os_path(aside, directory, "%s.tmp", name);
-    }
-    if (status == NACRE_OK) {
-        status = os->open(os->context, aside, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE, &file);
-    }
+    int status = os->open(os->context, aside, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE, &file);
     if (status != NACRE_OK) {
         return status;
     }
@@ -75,22 +73,46 @@ int os_replace_file(const nacre_os *os, const char *directory, const char *name,
         status = os->sync(file);
     }
     int closed = os->close(file);
-    status = status == NACRE_OK ? closed : status;
+    return status == NACRE_OK ? closed : status;
+}
+
+/* So that a full disk does not get fuller; the detail stays that of the failure before. */
+static void give_up(const nacre_os *os, const char *aside)
+{
+    char detail[1024];
+    (void)snprintf(detail, sizeof detail, "%s", fail_detail());
+    if (os->remove(os->context, aside) != NACRE_OK) { /* it does no harm: the next replacing writes over it */
+        (void)fail(NACRE_IO, "%s", detail);
+    }
+}
+
+int os_replace_file(const nacre_os *os, const char *directory, const char *name, nacre_slice contents)
+{
+    char path[OS_PATH_MAX], aside[OS_PATH_MAX];
+    int status = os_path(path, directory, "%s", name);
+    if (status == NACRE_OK) {
+        status = os_path(aside, directory, "%s.tmp", name);
+    }
+    if (status != NACRE_OK) {
+        return status;
+    }
+    status = write_aside(os, aside, contents);
     if (status == NACRE_OK) {
         status = os->rename(os->context, aside, path);
     }
-    if (status == NACRE_OK) {
-        status = os->sync_directory(os->context, directory);
+    if (status != NACRE_OK) {
+        give_up(os, aside);
+        return status;
     }
-    return status;
+    return os->sync_directory(os->context, directory);
 }
 
 bool os_exists(const nacre_os *os, const char *path)
 {
     nacre_file *file = NULL;
-    if (os->open(os->context, path, NACRE_FILE_READ, &file) != NACRE_OK) {
-        return false;
+    int status = os->open(os->context, path, NACRE_FILE_READ, &file);
+    if (status == NACRE_OK) {
+        (void)os->close(file); /* only read: nothing can be lost */
     }
-    os->close(file);
-    return true;
+    return status != NACRE_NOT_FOUND;
 }

@@ -1,4 +1,11 @@
-/* The file layer of this machine. Files are 0600, directories 0700. Any thread; no locks. */
+/* The file layer of this machine. Files are 0600, directories 0700. Any thread; no locks.
+
+   Invariants:
+   1. A handle's descriptor is its own: never shared, never inherited over exec.
+   2. A sync that failed is not tried again here: the kernel calls its pages clean then, and the next one would succeed
+      for nothing. Only one that was interrupted before it told anything is.
+   3. A lock belongs to the open file, not to the process. It is given up before the descriptor is closed: a forked
+      child may have inherited that, and would hold the lock on. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "os/os.h"
@@ -14,6 +21,7 @@
 
 struct nacre_file {
     int fd;
+    bool holds_lock;
     char path[];
 };
 
@@ -27,10 +35,6 @@ static int code_of(int number)
         return NACRE_NOT_FOUND;
     case EEXIST:
         return NACRE_EXISTS;
-    case EROFS:
-    case EACCES:
-    case EPERM:
-        return NACRE_READ_ONLY;
     case ENOMEM:
         return NACRE_NO_MEMORY;
     default:
@@ -49,21 +53,24 @@ static int posix_open(void *context, const char *path, uint32_t flags, nacre_fil
 {
     (void)context;
     int mode = (flags & NACRE_FILE_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC;
-    mode |= flags & NACRE_FILE_CREATE ? O_CREAT : 0;
-    mode |= flags & NACRE_FILE_EXCLUSIVE ? O_EXCL : 0;
+    if (flags & NACRE_FILE_CREATE) {
+        mode |= flags & NACRE_FILE_EXCLUSIVE ? O_CREAT | O_EXCL : O_CREAT;
+    }
     size_t size = strlen(path) + 1;
     nacre_file *f = memory_alloc(sizeof *f + size);
     if (!f) {
         return NACRE_NO_MEMORY;
     }
+    f->holds_lock = false;
     memcpy(f->path, path, size);
     do {
         f->fd = open(path, mode, 0600);
     } while (f->fd < 0 && errno == EINTR);
     if (f->fd < 0) {
+        bool refused = errno == EROFS || errno == EACCES || errno == EPERM;
         int status = failed(path, "open");
         memory_free(f);
-        return status;
+        return refused && (flags & NACRE_FILE_WRITE) ? NACRE_READ_ONLY : status;
     }
     *file = f;
     return NACRE_OK;
@@ -71,7 +78,14 @@ static int posix_open(void *context, const char *path, uint32_t flags, nacre_fil
 
 static int posix_close(nacre_file *f)
 {
-    int status = close(f->fd) == 0 ? NACRE_OK : failed(f->path, "close");
+    int status = NACRE_OK;
+    if (f->holds_lock) {
+        struct flock whole = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+        status = fcntl(f->fd, F_OFD_SETLK, &whole) == 0 ? NACRE_OK : failed(f->path, "unlock"); /* invariant 3 */
+    }
+    if (close(f->fd) != 0 && errno != EINTR) { /* interrupted or not, Linux has closed it */
+        status = failed(f->path, "close");
+    }
     memory_free(f);
     return status;
 }
@@ -105,6 +119,10 @@ static int posix_write(nacre_file *f, uint64_t offset, const void *bytes, size_t
         if (n < 0) {
             return failed(f->path, "write");
         }
+        if (n == 0) {
+            return fail(NACRE_IO, "%s: write: offset %llu: nothing was written", f->path,
+                        (unsigned long long)(offset + done));
+        }
         done += (size_t)n;
     }
     return NACRE_OK;
@@ -112,12 +130,16 @@ static int posix_write(nacre_file *f, uint64_t offset, const void *bytes, size_t
 
 static int posix_sync(nacre_file *f)
 {
-    /* fdatasync: contents, and the length where it changed. Never retried: after a failure the kernel calls the pages clean. */
-    return fdatasync(f->fd) == 0 ? NACRE_OK : failed(f->path, "fdatasync");
+    int result;
+    do {
+        result = fdatasync(f->fd);           /* the contents, and the length where it changed */
+    } while (result != 0 && errno == EINTR); /* invariant 2 */
+    return result == 0 ? NACRE_OK : failed(f->path, "fdatasync");
 }
 
 static int posix_write_behind(nacre_file *f, uint64_t offset, uint64_t size)
 {
+    /* Only a hint: what went wrong with the data is for the next sync to say. */
     (void)sync_file_range(f->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
     return NACRE_OK;
 }
@@ -134,9 +156,12 @@ static int posix_size(nacre_file *f, uint64_t *size)
 
 static int posix_allocate(nacre_file *f, uint64_t size)
 {
+    if (size == 0) {
+        return NACRE_OK; /* posix_fallocate calls that invalid */
+    }
     int result;
     do {
-        result = posix_fallocate(f->fd, 0, (off_t)size);
+        result = posix_fallocate(f->fd, 0, (off_t)size); /* writes zeros where the file system cannot reserve */
     } while (result == EINTR);
     if (result != 0) {
         errno = result;
@@ -147,7 +172,11 @@ static int posix_allocate(nacre_file *f, uint64_t size)
 
 static int posix_truncate(nacre_file *f, uint64_t size)
 {
-    return ftruncate(f->fd, (off_t)size) == 0 ? NACRE_OK : failed(f->path, "ftruncate");
+    int result;
+    do {
+        result = ftruncate(f->fd, (off_t)size);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? NACRE_OK : failed(f->path, "ftruncate");
 }
 
 static int posix_map(nacre_file *f, uint64_t size, bool writable, void **address)
@@ -158,7 +187,8 @@ static int posix_map(nacre_file *f, uint64_t size, bool writable, void **address
         return status;
     }
     if (there < size || size == 0) {
-        return fail(NACRE_CORRUPT, "%s: has %llu bytes, %llu were expected", f->path, (unsigned long long)there, (unsigned long long)size);
+        return fail(NACRE_CORRUPT, "%s: has %llu bytes, %llu were expected", f->path, (unsigned long long)there,
+                    (unsigned long long)size);
     }
     void *map = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, f->fd, 0);
     if (map == MAP_FAILED) {
@@ -168,9 +198,16 @@ static int posix_map(nacre_file *f, uint64_t size, bool writable, void **address
     return NACRE_OK;
 }
 
+/* The kernel's numbers (Linux 5.14), for C libraries that do not know them yet. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static int posix_populate(void *address, uint64_t size, bool writable)
 {
-    (void)madvise(address, size, writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ); /* no promise; older kernels refuse */
+    (void)madvise(address, size,
+                  writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ); /* no promise; older kernels refuse */
     return NACRE_OK;
 }
 
@@ -217,12 +254,18 @@ static int posix_remove_directory(void *context, const char *path)
 static int posix_sync_directory(void *context, const char *path)
 {
     (void)context;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd, result;
+    do {
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
     if (fd < 0) {
         return failed(path, "open");
     }
-    int status = fsync(fd) == 0 ? NACRE_OK : failed(path, "fsync");
-    close(fd);
+    do {
+        result = fsync(fd);
+    } while (result != 0 && errno == EINTR);
+    int status = result == 0 ? NACRE_OK : failed(path, "fsync");
+    (void)close(fd); /* nothing was written through it */
     return status;
 }
 
@@ -242,7 +285,7 @@ static int posix_list(void *context, const char *path, void (*visit)(void *visit
         errno = 0;
     }
     int status = errno == 0 ? NACRE_OK : failed(path, "readdir");
-    closedir(directory);
+    (void)closedir(directory);
     return status;
 }
 
@@ -251,46 +294,61 @@ static void describe_self(char *text, size_t size)
 {
     char command[160] = "";
     int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
+    if (fd >= 0) { /* else the number has to do */
         ssize_t got = read(fd, command, sizeof command - 1);
-        close(fd);
-        for (ssize_t i = 0; i + 1 < got; i++) {
-            command[i] = command[i] ? command[i] : ' ';
+        (void)close(fd);
+        while (got > 0 && command[got - 1] == 0) {
+            got--;
+        }
+        for (ssize_t i = 0; i < got; i++) {
+            command[i] = (unsigned char)command[i] < ' ' ? ' ' : command[i];
         }
     }
     (void)snprintf(text, size, "pid %ld %s", (long)getpid(), command);
 }
 
+/* The text is help, not the lock: a full disk must not keep a store from being opened. Shortened last, so that whoever
+   is refused meanwhile reads something. */
+static void sign(nacre_file *f)
+{
+    char text[256] = "";
+    describe_self(text, sizeof text);
+    if (posix_write(f, 0, text, strlen(text)) == NACRE_OK) {
+        (void)posix_truncate(f, strlen(text));
+    }
+}
+
+static int refused(nacre_file *f, char *holder, size_t holder_size)
+{
+    char text[256] = "";
+    size_t got = 0;
+    if (posix_read(f, 0, text, sizeof text - 1, &got) != NACRE_OK || got == 0) {
+        (void)snprintf(text, sizeof text, "an unknown process");
+    }
+    if (holder_size > 0) {
+        (void)snprintf(holder, holder_size, "%s", text);
+    }
+    return fail(NACRE_LOCKED, "%s: lock: held by %s", f->path, text);
+}
+
 static int posix_lock(void *context, const char *path, nacre_file **file, char *holder, size_t holder_size)
 {
-    int status = posix_open(context, path, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE, file);
+    nacre_file *f = NULL;
+    int status = posix_open(context, path, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE, &f);
     if (status != NACRE_OK) {
         return status;
     }
-    /* Owned by the open file, not the process: a second opening here is refused as well. */
     struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    char text[256] = "";
-    if (fcntl((*file)->fd, F_OFD_SETLK, &whole) != 0) {
+    if (fcntl(f->fd, F_OFD_SETLK, &whole) != 0) { /* invariant 3: a second opening in this process is refused as well */
         bool held = errno == EAGAIN || errno == EACCES;
-        status = failed(path, "lock");
-        size_t got = 0;
-        if (held && posix_read(*file, 0, text, sizeof text - 1, &got) == NACRE_OK && holder_size > 0) {
-            (void)snprintf(holder, holder_size, "%s", text);
-        }
-        posix_close(*file);
-        *file = NULL;
-        return held ? NACRE_LOCKED : status;
+        status = held ? refused(f, holder, holder_size) : failed(path, "lock");
+        (void)posix_close(f);
+        return status;
     }
-    describe_self(text, sizeof text);
-    status = posix_truncate(*file, 0);
-    if (status == NACRE_OK) {
-        status = posix_write(*file, 0, text, strlen(text));
-    }
-    if (status != NACRE_OK) {
-        posix_close(*file);
-        *file = NULL;
-    }
-    return status;
+    f->holds_lock = true;
+    sign(f);
+    *file = f;
+    return NACRE_OK;
 }
 
 static int posix_space(void *context, const char *path, uint64_t *free_bytes)
@@ -307,11 +365,28 @@ static int posix_space(void *context, const char *path, uint64_t *free_bytes)
 const nacre_os *os_posix(void)
 {
     static const nacre_os os = {
-        .struct_size = sizeof os, .open = posix_open, .close = posix_close, .read = posix_read, .write = posix_write, .sync = posix_sync,
-        .write_behind = posix_write_behind, .allocate = posix_allocate, .truncate = posix_truncate, .size = posix_size, .map = posix_map,
-        .populate = posix_populate, .unmap = posix_unmap, .rename = posix_rename, .link = posix_link, .remove = posix_remove,
-        .make_directory = posix_make_directory, .remove_directory = posix_remove_directory, .sync_directory = posix_sync_directory,
-        .list = posix_list, .lock = posix_lock, .space = posix_space,
+        .struct_size = sizeof os,
+        .open = posix_open,
+        .close = posix_close,
+        .read = posix_read,
+        .write = posix_write,
+        .sync = posix_sync,
+        .write_behind = posix_write_behind,
+        .allocate = posix_allocate,
+        .truncate = posix_truncate,
+        .size = posix_size,
+        .map = posix_map,
+        .populate = posix_populate,
+        .unmap = posix_unmap,
+        .rename = posix_rename,
+        .link = posix_link,
+        .remove = posix_remove,
+        .make_directory = posix_make_directory,
+        .remove_directory = posix_remove_directory,
+        .sync_directory = posix_sync_directory,
+        .list = posix_list,
+        .lock = posix_lock,
+        .space = posix_space,
     };
     return &os;
 }
