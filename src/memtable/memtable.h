@@ -1,0 +1,52 @@
+/* The mutable table of a collection: an ordered map from key to versions, newest first. Insert-only (a delete is a
+   version). Any number of threads put and read at once; readers take no lock. Memory comes from an arena that lives as
+   long as the table, so nothing a reader has found moves or goes away while it holds the table.
+
+   Structure: an adaptive radix tree (Leis et al., "The Adaptive Radix Tree", ICDE 2013) with path compression; writers
+   synchronise as in ROWEX (Leis et al., "The ART of Practical Synchronization", DaMoN 2016): they lock the nodes they
+   change, readers never wait. */
+#ifndef NACRE_MEMTABLE_MEMTABLE_H
+#define NACRE_MEMTABLE_MEMTABLE_H
+#include "base/cursor.h"
+#include "base/range_set.h"
+
+struct memtable;
+struct chunk_pool; /* recycles the big chunks of dead memtables: memtable/chunk_pool.h */
+
+int memtable_create(struct chunk_pool *, struct memtable **);
+void memtable_ref(struct memtable *);
+void memtable_unref(struct memtable *); /* the last one frees it */
+
+/* Makes sure that `entries` puts (or range deletes) of `bytes` key and value bytes together will find memory.
+   NACRE_NO_MEMORY. Called before a write is logged, one caller at a time (the commit lock), so that memtable_put need
+   not fail. Reservations add up until their puts have come. Exact for the entries, and for the tree's nodes of up to
+   128 puts outstanding; beyond that nodes are estimated, amply for any keys but those made to defeat the estimate. */
+int memtable_reserve(struct memtable *, size_t entries, size_t bytes);
+/* Takes back a reservation whose puts will never come (the write failed before the log). Same callers. */
+void memtable_unreserve(struct memtable *, size_t entries, size_t bytes);
+/* Adds one version (key and value are copied). Any thread. Versions of one key may come in any order of sequence; a
+   sequence that the key already has is ignored. NACRE_NO_MEMORY only past what was reserved. */
+int memtable_put(struct memtable *, const struct entry *);
+int memtable_delete_range(struct memtable *, const struct range_delete *); /* serialised inside */
+
+/* The newest version of `key` with sequence <= snapshot; false when there is none. Range deletes are the caller's to
+   apply. The entry's slices live as long as the table. */
+bool memtable_get(const struct memtable *, nacre_slice key, uint64_t snapshot, struct entry *found);
+/* The newest sequence of any range delete <= snapshot that covers the key, 0 when none. Cheap when there are none at
+   all. */
+uint64_t memtable_covering(const struct memtable *, nacre_slice key, uint64_t snapshot);
+bool memtable_has_ranges(const struct memtable *);
+/* All range deletes so far as an immutable set (NULL when none), owned by the table. Costs a new set when ranges came
+   since the last call; the table keeps, and memtable_bytes counts, the old ones. NACRE_NO_MEMORY. */
+int memtable_ranges(struct memtable *, const struct range_set **set);
+
+/* Over all versions in internal order. Meets all whose put had finished at its last seek (seek_before, first, last);
+   sees puts that happen later or not, each whole. The cursor does not hold the table: the caller does. */
+int memtable_cursor_create(struct memtable *, struct cursor **);
+
+uint64_t memtable_bytes(const struct memtable *);   /* arena memory used, and sets of range deletes */
+uint64_t memtable_entries(const struct memtable *); /* versions + range deletes */
+uint64_t memtable_deletes(const struct memtable *);
+uint64_t memtable_newest(const struct memtable *); /* greatest sequence put, 0 when empty */
+uint64_t memtable_oldest(const struct memtable *);
+#endif

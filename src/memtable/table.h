@@ -1,0 +1,41 @@
+/* The inside of struct memtable, for the files of this folder. */
+#ifndef NACRE_MEMTABLE_TABLE_H
+#define NACRE_MEMTABLE_TABLE_H
+#include "memtable/memtable.h"
+#include "memtable/node.h"
+
+/* What threads on one processor, about, write on each put: a lane of memory and their share of the counters. One cache
+   line. */
+struct slot {
+    _Alignas(64) arena_lane lane;
+    _Atomic uint64_t entries, deletes;
+    _Atomic uint64_t newest, oldest; /* oldest: 0 = nothing yet */
+    _Atomic uint64_t done_bytes;     /* what finished puts had been reserved for (put_cost) */
+};
+
+struct range_node;
+struct range_index;
+
+struct memtable {
+    struct node256 root; /* never replaced */
+    struct slot slots[ARENA_SLOTS];
+    struct arena arena;
+    _Atomic uint64_t references;
+    uint64_t reserved_bytes; /* belongs to the caller of memtable_reserve */
+
+    /* Range deletes: ranges.c. */
+    pthread_mutex_t range_lock;
+    struct range_node *_Atomic range_newest;
+    struct range_index *_Atomic range_index;
+    size_t range_count;               /* under range_lock */
+    _Atomic uint64_t range_set_bytes; /* relaxed: a statistic */
+};
+
+/* The slot of the processor that the thread runs on. */
+struct slot *memtable_slot(struct memtable *);
+/* Counts one finished put or range delete; `fresh` is false for a sequence that was there already. */
+void memtable_count(struct slot *, const struct entry *, bool fresh);
+
+int memtable_ranges_init(struct memtable *);
+void memtable_ranges_destroy(struct memtable *);
+#endif
