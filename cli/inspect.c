@@ -27,9 +27,8 @@ static void print_report_json(const nacre_verify_report *report)
            report->bytes, report->entries, report->damaged);
     for (bool first = true; *line; first = false) {
         size_t size = strcspn(line, "\n");
-        fputs(first ? "{" : ",{", stdout);
-        print_json_bytes(stdout, "line", (nacre_slice){ line, size }, false); /* names of files may hold anything */
-        putchar('}');
+        fputs(first ? "" : ",", stdout);
+        print_json_text(stdout, (nacre_slice){ line, size });
         line += size + (line[size] == '\n');
     }
     puts("]}");

@@ -107,14 +107,17 @@ void print_json_text(FILE *out, nacre_slice text)
 {
     const unsigned char *bytes = text.data;
     fputc('"', out);
-    for (size_t i = 0; i < text.size; i++) {
-        if (bytes[i] == '"' || bytes[i] == '\\') {
+    for (size_t i = 0, length; i < text.size; i += length ? length : 1) {
+        length = sequence_length(bytes + i, text.size - i);
+        if (length == 0) {
+            fputs("\\ufffd", out);
+        } else if (bytes[i] == '"' || bytes[i] == '\\') {
             fputc('\\', out);
             fputc(bytes[i], out);
-        } else if (bytes[i] < 0x20 || bytes[i] == 0x7f) {
-            fprintf(out, "\\u%04x", bytes[i]);
+        } else if (is_control(bytes + i, length)) {
+            fprintf(out, "\\u%04x", bytes[i + length - 1]); /* U+0080 to U+009F are c2 and that byte */
         } else {
-            fputc(bytes[i], out);
+            fwrite(bytes + i, 1, length, out);
         }
     }
     fputc('"', out);

@@ -12,7 +12,7 @@ int complain_status(const char *what, int status);
 bool utf8_is_valid(nacre_slice);
 void print_escaped(FILE *, nacre_slice); /* printable UTF-8 as it is, other bytes as \t \n \r \\ or \xNN */
 void print_hex(FILE *, nacre_slice);
-void print_json_text(FILE *, nacre_slice); /* with its quotes; the bytes must be valid UTF-8 */
+void print_json_text(FILE *, nacre_slice); /* with its quotes; what is no UTF-8 becomes U+FFFD */
 /* "name":"text", or "name_hex":"..." where hex is asked for or the bytes are no UTF-8. */
 void print_json_bytes(FILE *, const char *name, nacre_slice, bool hex);
 

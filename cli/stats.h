@@ -1,0 +1,15 @@
+/* The figures of a store as a table for people. */
+#ifndef NACRE_CLI_STATS_H
+#define NACRE_CLI_STATS_H
+#include <jansson.h>
+#include <nacre/nacre.h>
+#include <stdio.h>
+
+struct stats_view {
+    const char *path;      /* of the store */
+    bool colour;
+    double writes_per_second; /* < 0: not known */
+};
+json_t *stats_read(nacre_store *); /* NULL after saying what is wrong; json_decref */
+void stats_print(FILE *, const json_t *stats, const struct stats_view *);
+#endif
