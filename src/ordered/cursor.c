@@ -1,6 +1,6 @@
 /* A cursor over one ordered segment, in place.
    Invariants:
-   1. While valid: `view` is the block it stands in (held where the cache owns the bytes), `at` begins record `slot` of it, `next_at` ends it.
+   1. While valid: `view` is the block it stands in (held where the cache owns the bytes), at record `slot` of it.
    2. entry.key points into the block where records have whole keys, else to `key`, whose first view.stripped bytes are the block's shared ones.
    One thread at a time; no locks but those of first use (reader.h). */
 #include "base/memory.h"
@@ -12,7 +12,6 @@ struct ordered_cursor {
     struct ordered_reader *reader;
     struct block_view view;
     uint32_t block, slot;
-    const uint8_t *next_at;
     uint8_t *key;
     size_t key_capacity;
 };
@@ -57,7 +56,6 @@ static inline void show_record(struct ordered_cursor *c, const uint8_t *at)
     e->sequence = rec.sequence;
     e->expiry_ms = rec.expiry_ms;
     e->type = rec.type;
-    c->next_at = record_end(&rec);
 }
 
 /* The view has just become that of c->block. */
@@ -173,8 +171,9 @@ static void ordered_next(struct cursor *base)
 {
     struct ordered_cursor *c = (struct ordered_cursor *)base;
     if (likely(c->slot + 1 < c->view.count)) {
+        /* By its slot, not behind the record before: so the processor can run ahead over records that are not in cache yet. */
         c->slot++;
-        show_record(c, c->next_at);
+        show_record(c, c->view.bytes + block_slot(&c->view, c->slot));
     } else {
         next_block(c);
     }

@@ -213,6 +213,9 @@ static uint32_t find_head(const struct fence *f, uint64_t head)
     uint32_t at = 0;
     for (uint32_t l = f->levels; l-- > 0;) {
         const uint8_t *node = f->level[l] + (size_t)at * FENCE_NODE * 8;
+        if (l == 0) { /* what is asked for next */
+            __builtin_prefetch(f->places + (size_t)at * FENCE_NODE * 4);
+        }
         uint32_t below = 0;
         for (uint32_t i = 0; i < FENCE_NODE; i++)
             below += load_u64(node + 8 * i) <= head;

@@ -54,33 +54,49 @@ static int verify_order(struct verification *v, uint64_t sequence, bool *same)
     return NACRE_OK;
 }
 
+/* What the block says of the key ahead of its records. */
+static int verify_front(const struct verification *v, const struct block_view *view, uint32_t slot)
+{
+    const uint8_t *rest = v->key.data + view->shared;
+    size_t rest_size = v->key.size - view->shared;
+    uint32_t head = (rest_size > 0 ? (uint32_t)rest[0] << 8 : 0) | (rest_size > 1 ? rest[1] : 0);
+    uint32_t found = load_u16(view->heads + 2 * (size_t)slot);
+    if (memcmp(v->key.data, view->prefix, view->shared) != 0) {
+        return wrong(v, "shared bytes of record", slot, slot);
+    }
+    return head == found ? NACRE_OK : wrong(v, "head of a key", head, found);
+}
+
+/* What the fence says of the block, by its first key; `same`: it is the last key of the block before. */
+static int verify_fence(const struct verification *v, bool same)
+{
+    const struct fence *fence = &v->reader->fence;
+    bool continues = fence_place(fence, v->block) & PLACE_CONTINUES;
+    if (continues != same) {
+        return wrong(v, "mark of a key that goes on", same, continues);
+    }
+    uint32_t found = same ? v->block : fence_find(fence, buffer_slice(&v->key));
+    return found == v->block ? NACRE_OK : wrong(v, "block that the fence names for its first key", v->block, found);
+}
+
 static int verify_record(struct verification *v, struct position_index *x, const struct block_view *view, uint32_t slot)
 {
     struct record rec;
     uint32_t offset = block_slot(view, slot);
+    bool same = false;
     record_parse(view->bytes + offset, v->reader->base_sequence, &rec);
     buffer_clear(&v->key);
-    int status = buffer_append(&v->key, view->prefix, view->stripped);
+    int status = buffer_reserve(&v->key, 1);
+    if (status == NACRE_OK)
+        status = buffer_append(&v->key, view->prefix, view->stripped);
     if (status == NACRE_OK)
         status = buffer_append(&v->key, rec.key, rec.key_size);
-    bool same = false;
     if (status == NACRE_OK)
         status = verify_order(v, rec.sequence, &same);
-    const uint8_t *rest = v->key.data + view->shared;
-    size_t rest_size = v->key.size - view->shared;
-    uint32_t head = (rest_size > 0 ? (uint32_t)rest[0] << 8 : 0) | (rest_size > 1 ? rest[1] : 0);
-    if (status == NACRE_OK && memcmp(v->key.data, view->prefix, view->shared) != 0)
-        status = wrong(v, "shared bytes of record", slot, slot);
-    if (status == NACRE_OK && head != load_u16(view->heads + 2 * (size_t)slot))
-        status = wrong(v, "head of a key", head, load_u16(view->heads + 2 * (size_t)slot));
-    if (status == NACRE_OK && slot == 0 && v->block) {
-        bool continues = fence_place(&v->reader->fence, v->block) & PLACE_CONTINUES;
-        if (continues != same)
-            status = wrong(v, "mark of a key that goes on", same, continues);
-        else if (!same && fence_find(&v->reader->fence, buffer_slice(&v->key)) != v->block)
-            status = wrong(v, "block that the fence names for its first key", v->block,
-                           fence_find(&v->reader->fence, buffer_slice(&v->key)));
-    }
+    if (status == NACRE_OK)
+        status = verify_front(v, view, slot);
+    if (status == NACRE_OK && slot == 0 && v->block)
+        status = verify_fence(v, same);
     if (status == NACRE_OK && !same && x)
         status = verify_position(v, x, offset);
     if (status != NACRE_OK)

@@ -238,6 +238,13 @@ int ordered_lower_bound(struct ordered_reader *r, nacre_slice key, uint32_t *blo
     if (r->fence.blocks == 0)
         return NACRE_OK;
     uint32_t b = fence_find(&r->fence, key);
+    if (r->map) { /* header, heads and slots: all at once */
+        const uint8_t *at = r->map + fence_offset(&r->fence, b);
+        __builtin_prefetch(at);
+        __builtin_prefetch(at + 64);
+        __builtin_prefetch(at + 128);
+        __builtin_prefetch(at + 192);
+    }
     status = ordered_view_block(r, b, v);
     if (status != NACRE_OK)
         return status;

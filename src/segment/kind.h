@@ -42,7 +42,8 @@ struct kind {
     /* Called when a good side file has come, again when a newer one replaces it (their containers live as long as the reader); readers may be
        inside other calls. */
     int (*attach_index)(void *reader, struct container *index);
-    bool (*index_is_good)(const void *reader);                   /* one is attached and no damage was found in it */
+    bool (*index_is_good)(
+        const void *reader); /* one is attached and no damage was found in it; NULL: every attached one is */
     void (*prefetch)(const void *reader, const struct lookup *); /* touch what get will read first; may do nothing */
     /* The newest version that counts, or NACRE_NOT_FOUND. entry->key is the caller's key; entry->value lives as long as the segment, or as
        *pin where pin->release is set. */

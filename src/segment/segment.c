@@ -246,7 +246,10 @@ void segment_unref(struct segment *s)
 
 bool segment_has_index(const struct segment *s)
 {
-    return s->kind->index_is_good(s->reader);
+    if (s->kind->index_is_good) {
+        return s->kind->index_is_good(s->reader);
+    }
+    return atomic_load_explicit(&s->index, memory_order_acquire) != NULL;
 }
 
 uint64_t segment_index_bytes(const struct segment *s)
