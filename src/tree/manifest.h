@@ -14,8 +14,8 @@ struct manifest_piece {
     bool has_begin, has_end;
     struct buffer begin, end;             /* owned */
     struct segment_properties properties; /* owned; the same for each piece of a segment */
-    uint64_t shadowed;                    /* of the whole segment: versions under a newer one of the same key, kept for snapshots */
-    uint64_t hiding;                      /* of the whole segment, estimated: keys that an older run holds too */
+    uint64_t shadowed;                    /* estimated: versions under a newer one of the same key, kept for snapshots */
+    uint64_t hiding;                      /* estimated: keys that an older run holds too */
 };
 
 struct manifest_collection {
