@@ -9,7 +9,7 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
 
 /* Options: id, name, argument (NULL: it takes none), text. On the command line '-' and '_' in names are the same. */
 #define OPTION_TABLE(X) \
-    X(STORE, "store", "DIR", "the directory of the store; without it NACRE_STORE in the environment names it") \
+    X(STORE, "store", "DIR", "the directory of the store; default: NACRE_STORE in the environment") \
     X(JSON, "json", NULL, "print JSON") \
     X(HEX, "hex", NULL, "keys, prefixes and bounds are given and printed in hexadecimal") \
     X(LOG, "log", NULL, "write what the engine does to standard error, one JSON object per line") \

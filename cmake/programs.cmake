@@ -27,3 +27,11 @@ if(NACRE_EXAMPLES AND nacre_api_sources)
         list(APPEND nacre_examples ${name})
     endforeach()
 endif()
+
+# `make demo`: several files, one program (build/<preset>/demo).
+file(GLOB nacre_demo_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/demo/*.c")
+if(NACRE_EXAMPLES AND nacre_api_sources AND nacre_demo_sources)
+    add_executable(nacre_demo ${nacre_demo_sources})
+    set_target_properties(nacre_demo PROPERTIES OUTPUT_NAME demo)
+    target_link_libraries(nacre_demo PRIVATE nacre_static nacre_flags)
+endif()
