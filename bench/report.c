@@ -304,7 +304,7 @@ static void print_row(const struct report *report, size_t row)
 {
     char text[32];
     double times;
-    printf("%-40s %-5s", rows[row].title, rows[row].unit);
+    printf("%-47s %-5s", rows[row].title, rows[row].unit);
     for (size_t i = 0; engines[i] != NULL; i++) {
         const struct cell *cell = &report->cells[row][i];
         snprintf(text, sizeof text, "-");
@@ -340,7 +340,7 @@ static void print_heading(size_t row, size_t *printed)
 void report_table(const struct report *report)
 {
     size_t printed = ROWS;
-    printf("\n%-40s %-5s", "medians", "");
+    printf("\n%-47s %-5s", "medians", "");
     for (size_t i = 0; engines[i] != NULL; i++) {
         printf(" %10s", engines[i]->name);
     }
