@@ -90,7 +90,8 @@ foreach(source IN LISTS nacre_fuzz_sources)
     add_executable(${target} "${source}")
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
     target_link_libraries(${target} PRIVATE nacre_test_support)
-    target_compile_options(${target} PRIVATE -Wno-missing-prototypes) # LLVMFuzzerTestOneInput has no header
+    # LLVMFuzzerTestOneInput has no header. An option of the source comes after those of the target.
+    set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
     if(NACRE_FUZZ)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)
         # Each run starts from the corpus and leaves what it finds in the build directory.
