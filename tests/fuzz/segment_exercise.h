@@ -1,0 +1,224 @@
+/* What fuzz_segment.c and fuzz_index.c share: a small good segment with its side file, damage with right checksums over it, and a walk through every
+   call that reads. Nothing is asserted of answers: no crash, no hang, no byte outside of what was given. */
+#ifndef NACRE_TESTS_SEGMENT_EXERCISE_H
+#define NACRE_TESTS_SEGMENT_EXERCISE_H
+#include "base/endian.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "ordered/ordered.h"
+#include "ordered/reader.h"
+#include "support/os_memory.h"
+#include "segment/block_cache.h"
+#include "segment/container_format.h"
+#include "segment/segment.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EXERCISE_ID 7u
+
+struct exercise {
+    nacre_os *os;
+    struct segment_env env;
+};
+
+static inline void must(bool right)
+{
+    if (!right) {
+        abort();
+    }
+}
+
+static inline void exercise_begin(struct exercise *x, bool map)
+{
+    x->os = os_memory_create();
+    must(x->os && x->os->make_directory(x->os->context, "/s") == NACRE_OK);
+    x->env = (struct segment_env){ .os = x->os, .directory = "/s", .map = map };
+    must(block_cache_create(1 << 16, &x->env.cache) == NACRE_OK);
+}
+
+static inline void exercise_end(struct exercise *x)
+{
+    block_cache_free(x->env.cache);
+    os_memory_free(x->os);
+}
+
+static inline void exercise_write(struct exercise *x, bool index, nacre_slice bytes)
+{
+    char path[OS_PATH_MAX];
+    nacre_file *file = NULL;
+    must(segment_path(&x->env, EXERCISE_ID, index, path) == NACRE_OK);
+    must(x->os->open(x->os->context, path, NACRE_FILE_WRITE | NACRE_FILE_CREATE, &file) == NACRE_OK);
+    must(x->os->truncate(file, 0) == NACRE_OK);
+    must(bytes.size == 0 || x->os->write(file, 0, bytes.data, bytes.size) == NACRE_OK);
+    must(x->os->close(file) == NACRE_OK);
+}
+
+static inline void exercise_read(struct exercise *x, bool index, struct buffer *out)
+{
+    char path[OS_PATH_MAX];
+    must(segment_path(&x->env, EXERCISE_ID, index, path) == NACRE_OK);
+    must(os_read_file(x->os, path, 1 << 24, out) == NACRE_OK);
+}
+
+/* Entries of many kinds in small blocks, some of them compressed. */
+static inline void exercise_build(struct exercise *x)
+{
+    struct segment_builder *b = NULL;
+    struct segment *s = NULL;
+    struct build_options options = { COMPRESSION_LZ4, 256, true, 0 };
+    must(segment_builder_create(&x->env, &kind_ordered, EXERCISE_ID, &options, &b) == NACRE_OK);
+    for (uint32_t i = 0; i < 120; i++) {
+        char key[64], value[300];
+        int size = snprintf(key, sizeof key, "%s%03u", i < 60 ? "a-common-prefix/" : "", i / 2);
+        for (uint32_t k = 0; k < sizeof value; k++) {
+            value[k] = (char)(i % 3 ? (k * k + i * k * 7) >> 2 : i);
+        }
+        struct entry e = {
+            { key, (size_t)size }, { value, i % 20 == 0 ? 290 : i % 30 }, 1000 - i, i % 5 ? 0 : i * 100000, ENTRY_PUT
+        };
+        if (i >= 60) {
+            key[0] = 'b';
+        }
+        must(segment_builder_add(b, &e) == NACRE_OK);
+    }
+    must(segment_builder_add_range(b, &(struct range_delete){ slice_text("a"), slice_text("b"), 3 }) == NACRE_OK);
+    must(segment_builder_finish(b, &s) == NACRE_OK);
+    segment_unref(s);
+}
+
+/* Flips as the input says: two bytes of place, one of mask, and again. */
+static inline void damage(struct buffer *file, const uint8_t *data, size_t size)
+{
+    for (; size >= 3; data += 3, size -= 3) {
+        file->data[load_u16(data) % file->size] ^= data[2];
+    }
+}
+
+static inline const uint8_t *find_section_entry(const struct buffer *file, const char *name)
+{
+    const uint8_t *footer = file->data + file->size - CONTAINER_FOOTER_BYTES;
+    for (uint32_t i = 0; i < load_u32(footer + 8); i++) {
+        const uint8_t *entry = file->data + load_u64(footer) + (size_t)i * CONTAINER_ENTRY_BYTES;
+        if (memcmp(entry, name, 4) == 0) {
+            return entry;
+        }
+    }
+    abort();
+}
+
+/* `good` tells where everything was before the damage: so the damage is what the checksums vouch for. */
+static inline void mend_blocks(struct buffer *file, const struct buffer *good)
+{
+    const uint8_t *fence = good->data + load_u64(find_section_entry(good, "FENC") + 8);
+    struct fence f;
+    uint64_t limit = load_u64(find_section_entry(good, "FENC") + 8);
+    struct container c = { .path = (char[]){ "good" } };
+    must(fence_open(&c, slice_of(fence, (size_t)load_u64(find_section_entry(good, "FENC") + 16)), 64, limit, &f) ==
+         NACRE_OK);
+    for (uint32_t i = 0; i < f.blocks; i++) {
+        uint32_t offset = fence_offset(&f, i), room = fence_offset(&f, i + 1) - offset;
+        uint8_t *block = file->data + offset;
+        uint32_t size = load_u32(block + 8);
+        if (size >= BLOCK_HEADER_BYTES && size <= room) {
+            store_u64(block, hash_bytes(block + 8, size - 8) + block_checksum_mix(EXERCISE_ID, offset));
+        }
+    }
+}
+
+static inline void mend_pages(struct buffer *file, const struct buffer *good)
+{
+    const uint8_t *pages = find_section_entry(good, "PIDX"), *sums = find_section_entry(good, "PSUM");
+    uint64_t at = load_u64(pages + 8), size = load_u64(pages + 16);
+    for (uint64_t i = 0; i * INDEX_PAGE_BYTES < size; i++) {
+        size_t part =
+            size - i * INDEX_PAGE_BYTES < INDEX_PAGE_BYTES ? (size_t)(size - i * INDEX_PAGE_BYTES) : INDEX_PAGE_BYTES;
+        uint64_t sum = hash_bytes(file->data + at + i * INDEX_PAGE_BYTES, part) + i * 0x9e3779b97f4a7c15u;
+        store_u64(file->data + load_u64(sums + 8) + 8 * i, sum);
+    }
+}
+
+static inline void mend_frame(struct buffer *file, const struct buffer *good)
+{
+    uint8_t *footer = file->data + file->size - CONTAINER_FOOTER_BYTES;
+    const uint8_t *good_footer = good->data + good->size - CONTAINER_FOOTER_BYTES;
+    uint64_t table = load_u64(good_footer);
+    uint32_t count = load_u32(good_footer + 8);
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t *entry = file->data + table + (size_t)i * CONTAINER_ENTRY_BYTES;
+        uint64_t at = load_u64(entry + 8), size = load_u64(entry + 16);
+        if (at <= file->size && size <= file->size - at) {
+            store_u64(entry + 24, hash_bytes(file->data + at, (size_t)size));
+        }
+    }
+    store_u64(footer + 16, hash_seeded(file->data + table, (size_t)count * CONTAINER_ENTRY_BYTES, EXERCISE_ID));
+    store_u64(footer + 56, hash_bytes(footer, 56));
+    store_u64(file->data + 56, hash_bytes(file->data, 56));
+}
+
+static inline void exercise_line(void *context, const char *json)
+{
+    *(size_t *)context += json[0] == '{';
+}
+
+static inline void exercise_cursor(struct segment *s)
+{
+    static const char *const keys[] = { "", "a", "a-common-prefix/017", "b59", "b60", "zz" };
+    struct cursor *c = NULL;
+    uint64_t sum = 0;
+    must(s->kind->cursor_create(s->reader, &c) == NACRE_OK);
+    for (cursor_first(c); c->valid; cursor_next(c)) {
+        sum += c->entry.sequence + hash_bytes(c->entry.key.data, c->entry.key.size) +
+               hash_bytes(c->entry.value.data, c->entry.value.size);
+    }
+    for (cursor_last(c); c->valid; cursor_prev(c)) {
+        sum += hash_bytes(c->entry.key.data, c->entry.key.size);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        cursor_seek(c, slice_text(keys[i]));
+        for (int k = 0; k < 5 && c->valid; k++) {
+            k & 1 ? cursor_next(c) : cursor_prev(c);
+        }
+        cursor_seek_before(c, slice_text(keys[i]));
+    }
+    cursor_close(c);
+    (void)sum;
+}
+
+static inline void exercise_gets(struct segment *s)
+{
+    for (uint32_t i = 0; i < 160; i++) {
+        char key[64];
+        int size = snprintf(key, sizeof key, "%s%03u", i & 1 ? "a-common-prefix/" : "b", i / 2);
+        struct lookup lookup = { { key, (size_t)size }, hash_bytes(key, (size_t)size), i % 3 ? UINT64_MAX : 950 };
+        struct entry entry;
+        struct pin pin = { NULL, NULL };
+        s->kind->prefetch(s->reader, &lookup);
+        (void)s->kind->may_have_key(s->reader, &lookup);
+        (void)s->kind->may_have_prefix(s->reader, slice_of(key, (size_t)size / 2));
+        if (s->kind->get(s->reader, &lookup, &entry, &pin) == NACRE_OK) {
+            must(entry.value.size == 0 || hash_bytes(entry.value.data, entry.value.size) != 1);
+            pin_release(&pin);
+        }
+    }
+}
+
+static inline void exercise_segment(struct exercise *x)
+{
+    struct segment *s = NULL;
+    if (segment_open(&x->env, &kind_ordered, EXERCISE_ID, 0, &s) != NACRE_OK) {
+        return;
+    }
+    struct buffer keys = { 0 };
+    uint64_t entries = 0;
+    size_t made = 0, lines = 0;
+    exercise_gets(s);
+    exercise_cursor(s);
+    (void)s->kind->sample_keys(s->reader, 5, &keys, &made);
+    (void)s->kind->dump(s->reader, exercise_line, &lines);
+    (void)segment_verify(s, &entries);
+    (void)segment_build_index(s);
+    exercise_gets(s);
+    buffer_free(&keys);
+    segment_unref(s);
+}
+#endif
