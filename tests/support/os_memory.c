@@ -1,123 +1,67 @@
-/* A file layer in memory that loses power (see os_memory.h).
+/* The calls of the file layer in memory: paths, handles, faults and the count of calls (see os_memory.h). What a disk
+   is sure to have and what a loss of power makes of it is in memory_disk.h.
 
-   A node is a file's or directory's contents: `current` is what running programs see (mapped memory is this memory), `durable` what
-   the disk is sure to have. Names are kept twice likewise: the table that programs see, and per directory the operations that
-   its last sync has not made sure. A restart makes new nodes out of both by chance.
-   One mutex around everything; mapped memory is written by others meanwhile, so copies of it are not looked at by the thread sanitizer. */
+   Invariants:
+   1. A handle is good in the epoch that it was opened in; restart and kill begin a new one. A handle of before never
+      touches its node.
+   2. While the power is off, no call gets to the disk.
+   3. An open handle refers to its node (references and handles count it).
+
+   Any thread; one mutex around each call. Stores to mapped memory go on outside of it. */
 #include "support/os_memory.h"
+#include "base/status.h"
+#include "support/memory_disk.h"
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "base/status.h"
+#define PATH_BYTES   1024
+#define FILE_MAX     ((uint64_t)1 << 36)
+#define ENDLESS_DISK ((uint64_t)1 << 40) /* free bytes that are told where no limit is set */
+#define RULES        8
 
-#define CAPACITY ((size_t)1 << 30)
-#define SECTOR 512u
-#define PATH_BYTES 512
-
-struct node {
-    bool directory;
-    uint8_t *current, *durable; /* CAPACITY of address space each; files only */
-    uint64_t size, durable_size;
-    uint8_t *frozen;            /* contents when the power was cut */
-    uint64_t frozen_size;
-    struct node *next;          /* all nodes of this life */
-};
-struct name {
-    char path[PATH_BYTES];
-    struct node *node;
-};
-struct names {
-    struct name *items;
-    size_t count, capacity;
-};
-struct operation { /* on names, in the order of the calls */
-    char directory[PATH_BYTES], from[PATH_BYTES], to[PATH_BYTES]; /* "" = none: to alone adds, from alone removes, both rename */
-    struct node *node;
-};
 struct rule {
-    char operation[16], part[64];
+    char operation[24], part[128];
     enum os_fault fault;
     uint64_t times;
 };
 struct os_memory {
     nacre_os os; /* first */
-    pthread_mutex_t lock;
-    struct names now, durable;
-    struct operation *pending;
-    size_t pending_count, pending_capacity;
-    struct node *nodes, *graves, *old_graves;
-    uint64_t calls, cut_at, epoch, space;
-    bool dead;
+    pthread_mutex_t mutex;
+    struct disk disk;
+    uint64_t calls, cut_at, epoch;
+    uint64_t space; /* bytes that all files may have together; UINT64_MAX = no end */
+    bool off;
     uint64_t fail_at;
     enum os_fault fault;
     bool sticky;
-    struct rule rule;
-    char locked[PATH_BYTES];
-    uint64_t lock_epoch;
+    struct rule rules[RULES];
 };
 struct nacre_file {
-    struct os_memory *m;
+    struct os_memory *memory;
     struct node *node;
     uint64_t epoch;
-    bool lock;
+    uint32_t flags;
+    bool holds_lock;
     char path[PATH_BYTES];
 };
 
-static void *reserve(void)
-{
-    void *memory = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        abort();
-    }
-    return memory;
-}
+/* ---- Paths ---- */
 
-static struct node *node_new(struct os_memory *m, bool directory)
-{
-    struct node *node = calloc(1, sizeof *node);
-    node->directory = directory;
-    if (!directory) {
-        node->current = reserve();
-        node->durable = reserve();
-    }
-    node->next = m->nodes;
-    m->nodes = node;
-    return node;
-}
-
-static void nodes_free(struct node *node)
-{
-    while (node) {
-        struct node *next = node->next;
-        if (node->current) {
-            munmap(node->current, CAPACITY);
-            munmap(node->durable, CAPACITY);
-        }
-        free(node->frozen);
-        free(node);
-        node = next;
-    }
-}
-
-/* "a//b/./c/../d" -> "a/b/d" */
-static void normalise(char out[PATH_BYTES], const char *path)
+/* "/a//b/./c/../d" -> "a/b/d"; false when it is too long. */
+static bool normalise(char out[PATH_BYTES], const char *path)
 {
     size_t used = 0;
-    out[0] = 0;
-    bool absolute = *path == '/';
     while (*path) {
         size_t size = strcspn(path, "/");
-        if (size == 2 && path[0] == '.' && path[1] == '.') {
-            while (used > 0 && out[used - 1] != '/') {
-                used--;
+        if (size == 2 && memcmp(path, "..", 2) == 0) {
+            while (used > 0 && out[--used] != '/') {}
+        } else if (size > 0 && !(size == 1 && *path == '.')) {
+            if (used + size + 2 > PATH_BYTES) {
+                return false;
             }
-            used -= used > 0;
-        } else if (size > 0 && !(size == 1 && path[0] == '.') && used + size + 2 < PATH_BYTES) {
-            if (used > 0 || absolute) {
+            if (used > 0) {
                 out[used++] = '/';
             }
             memcpy(out + used, path, size);
@@ -126,219 +70,227 @@ static void normalise(char out[PATH_BYTES], const char *path)
         path += size + (path[size] == '/');
     }
     out[used] = 0;
-}
-
-static void parent_of(char out[PATH_BYTES], const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t size = slash ? (size_t)(slash - path) : 0;
-    memcpy(out, path, size);
-    out[size] = 0;
-}
-
-static struct name *find(struct names *names, const char *path)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        if (strcmp(names->items[i].path, path) == 0) {
-            return &names->items[i];
-        }
-    }
-    return NULL;
-}
-
-static void set_name(struct names *names, const char *path, struct node *node)
-{
-    struct name *there = find(names, path);
-    if (there) {
-        there->node = node;
-        return;
-    }
-    if (names->count == names->capacity) {
-        names->capacity = names->capacity ? 2 * names->capacity : 32;
-        names->items = realloc(names->items, names->capacity * sizeof *names->items);
-    }
-    strcpy(names->items[names->count].path, path);
-    names->items[names->count++].node = node;
-}
-
-static void remove_name(struct names *names, const char *path)
-{
-    struct name *there = find(names, path);
-    if (there) {
-        *there = names->items[--names->count];
-    }
-}
-
-static void apply(struct names *names, const struct operation *operation)
-{
-    if (operation->from[0]) {
-        remove_name(names, operation->from);
-    }
-    if (operation->to[0]) {
-        set_name(names, operation->to, operation->node);
-    }
-}
-
-static void record(struct os_memory *m, const char *from, const char *to, struct node *node)
-{
-    if (m->pending_count == m->pending_capacity) {
-        m->pending_capacity = m->pending_capacity ? 2 * m->pending_capacity : 64;
-        m->pending = realloc(m->pending, m->pending_capacity * sizeof *m->pending);
-    }
-    struct operation *operation = &m->pending[m->pending_count++];
-    memset(operation, 0, sizeof *operation);
-    strcpy(operation->from, from);
-    strcpy(operation->to, to);
-    parent_of(operation->directory, to[0] ? to : from);
-    operation->node = node;
-    apply(&m->now, operation);
-}
-
-__attribute__((no_sanitize("thread", "address"))) static void copy_raw(uint8_t *to, const uint8_t *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        to[i] = ((const volatile uint8_t *)from)[i];
-    }
-}
-
-__attribute__((no_sanitize("thread", "address"))) static bool same_raw(const uint8_t *a, const uint8_t *b, size_t size)
-{
-    for (size_t i = 0; i + 8 <= size; i += 8) {
-        uint64_t x = *(const volatile uint64_t *)(a + i), y = *(const volatile uint64_t *)(b + i);
-        if (x != y) {
-            return false;
-        }
-    }
     return true;
 }
 
-static void make_durable(struct node *node)
+/* Where a path leads: the directory that has or would have its last name, and the node of that name. */
+struct place {
+    char path[PATH_BYTES];
+    struct node *directory; /* NULL when it is not there */
+    const char *name;       /* the end of path; "" for the root */
+    struct node *node;      /* NULL when it is not there */
+};
+
+static struct node *child(const struct node *directory, const char *name, size_t size)
 {
-    uint64_t end = node->size > node->durable_size ? node->size : node->durable_size;
-    for (uint64_t at = 0; at < end; at += SECTOR) {
-        if (!same_raw(node->durable + at, node->current + at, SECTOR)) {
-            copy_raw(node->durable + at, node->current + at, SECTOR);
-        }
+    char text[PATH_BYTES];
+    memcpy(text, name, size);
+    text[size] = 0;
+    return directory->directory ? names_find(&directory->now, text) : NULL;
+}
+
+static void find(struct os_memory *m, struct place *place)
+{
+    struct node *node = m->disk.root;
+    const char *at = place->path;
+    place->directory = node;
+    place->name = at;
+    while (node && *at) {
+        size_t size = strcspn(at, "/");
+        place->directory = node->directory ? node : NULL;
+        place->name = at;
+        node = child(node, at, size);
+        at += size + (at[size] == '/');
     }
-    node->durable_size = node->size;
+    if (*at) { /* a directory on the way is missing */
+        place->directory = NULL;
+    }
+    place->node = node;
+}
+
+/* ---- Faults ---- */
+
+static int injected(enum os_fault fault, const char *operation, const char *path)
+{
+    return fault == OS_FAULT_NONE
+               ? NACRE_OK
+               : fail(fault == OS_FAULT_IO ? NACRE_IO : NACRE_NO_SPACE, "%s: %s: simulated failure", path, operation);
 }
 
 static void cut_power(struct os_memory *m)
 {
-    m->dead = true;
-    for (struct node *node = m->nodes; node; node = node->next) {
-        if (!node->directory) {
-            node->frozen = malloc(node->size + SECTOR);
-            node->frozen_size = node->size;
-            copy_raw(node->frozen, node->current, node->size);
+    m->off = true;
+    disk_detach(&m->disk);
+}
+
+static enum os_fault rule_for(struct os_memory *m, const char *operation, const char *path)
+{
+    for (size_t i = 0; i < RULES; i++) {
+        struct rule *rule = &m->rules[i];
+        bool fits = rule->times > 0 && (!rule->operation[0] || strcmp(rule->operation, operation) == 0);
+        if (fits && strstr(path, rule->part)) {
+            rule->times--;
+            return rule->fault;
         }
     }
+    return OS_FAULT_NONE;
 }
 
-static int io_error(const char *operation, const char *path, int code)
-{
-    return fail(code, "%s: %s: simulated failure", path, operation);
-}
-
-/* Counts the call; the code with which it has to fail, or NACRE_OK. The lock is held. *fault tells what kind. */
+/* Counts a call. Returns with what it has to fail; *fault (may be NULL) tells a fault from a lack of power. */
 static int begin(struct os_memory *m, const char *operation, const char *path, enum os_fault *fault)
 {
-    *fault = OS_FAULT_NONE;
+    enum os_fault now = OS_FAULT_NONE;
     m->calls++;
-    if (m->cut_at && m->calls == m->cut_at) {
+    if (m->cut_at && m->calls >= m->cut_at && !m->off) {
         cut_power(m);
     }
-    if (m->dead) {
-        return io_error(operation, path, NACRE_IO);
+    if (fault) {
+        *fault = now;
+    }
+    if (m->off) {
+        return fail(NACRE_IO, "%s: %s: the power is off", path, operation);
     }
     if (m->fail_at && m->calls >= m->fail_at) {
-        *fault = m->fault;
+        now = m->fault;
         m->fail_at = m->sticky ? m->fail_at : 0;
     }
-    if (*fault == OS_FAULT_NONE && m->rule.times && strcmp(m->rule.operation, operation) == 0 && strstr(path, m->rule.part)) {
-        *fault = m->rule.fault;
-        m->rule.times--;
+    if (now == OS_FAULT_NONE) {
+        now = rule_for(m, operation, path);
     }
-    if (*fault == OS_FAULT_NONE) {
-        return NACRE_OK;
+    if (fault) {
+        *fault = now;
     }
-    return io_error(operation, path, *fault == OS_FAULT_IO ? NACRE_IO : NACRE_NO_SPACE);
+    return injected(now, operation, path);
 }
 
-static int begin_file(struct nacre_file *file, const char *operation, enum os_fault *fault)
+static int begin_place(struct os_memory *m, const char *operation, const char *given, struct place *place)
 {
-    int status = begin(file->m, operation, file->path, fault);
-    return status == NACRE_OK && file->epoch != file->m->epoch ? io_error(operation, file->path, NACRE_IO) : status;
+    if (!normalise(place->path, given)) {
+        place->path[0] = 0;
+        (void)begin(m, operation, given, NULL);
+        return fail(NACRE_IO, "%.64s...: %s: the path is too long", given, operation);
+    }
+    int status = begin(m, operation, place->path, NULL);
+    find(m, place);
+    return status;
 }
 
-#define LOCKED(m) pthread_mutex_lock(&(m)->lock)
-#define UNLOCK(m, status) (pthread_mutex_unlock(&(m)->lock), (status))
+static int begin_file(const nacre_file *file, const char *operation, enum os_fault *fault)
+{
+    int status = begin(file->memory, operation, file->path, fault);
+    if (status == NACRE_OK && file->epoch != file->memory->epoch) {
+        status = fail(NACRE_IO, "%s: %s: the handle is of before the crash", file->path, operation);
+    } else if (file->epoch != file->memory->epoch) {
+        *fault = OS_FAULT_NONE; /* invariant 1 */
+    } else if (status == NACRE_OK && file->node->directory) {
+        status = fail(NACRE_IO, "%s: %s: it is a directory", file->path, operation);
+    }
+    return status;
+}
 
-static int mem_open(void *context, const char *given, uint32_t flags, nacre_file **file)
+static int begin_change(const nacre_file *file, const char *operation, enum os_fault *fault)
+{
+    int status = begin_file(file, operation, fault);
+    if (status == NACRE_OK && !(file->flags & NACRE_FILE_WRITE)) {
+        status = fail(NACRE_IO, "%s: %s: it was opened for reading", file->path, operation);
+    }
+    return status;
+}
+
+static struct os_memory *lock(void *context)
 {
     struct os_memory *m = context;
-    char path[PATH_BYTES], parent[PATH_BYTES];
-    enum os_fault fault;
-    normalise(path, given);
-    LOCKED(m);
-    int status = begin(m, "open", path, &fault);
-    if (status != NACRE_OK) {
-        return UNLOCK(m, status);
+    pthread_mutex_lock(&m->mutex);
+    return m;
+}
+
+static int unlock(struct os_memory *m, int status)
+{
+    pthread_mutex_unlock(&m->mutex);
+    return status;
+}
+
+/* ---- Handles ---- */
+
+static nacre_file *handle(struct os_memory *m, struct node *node, uint32_t flags, const char *path)
+{
+    nacre_file *file = must_alloc(NULL, sizeof *file);
+    *file = (nacre_file){ .memory = m, .node = node, .epoch = m->epoch, .flags = flags };
+    (void)snprintf(file->path, sizeof file->path, "%s", path);
+    node->handles++;
+    node_hold(node);
+    return file;
+}
+
+static int open_place(struct os_memory *m, const struct place *place, uint32_t flags, nacre_file **file)
+{
+    const uint32_t exclusive = NACRE_FILE_CREATE | NACRE_FILE_EXCLUSIVE;
+    struct node *node = place->node;
+    if (node && (flags & exclusive) == exclusive) {
+        return fail(NACRE_EXISTS, "%s: open: it is there", place->path);
     }
-    struct name *name = find(&m->now, path);
-    if (name && (flags & NACRE_FILE_EXCLUSIVE)) {
-        return UNLOCK(m, fail(NACRE_EXISTS, "%s: open: it is there", path));
+    if (node && node->directory && (flags & (NACRE_FILE_WRITE | NACRE_FILE_CREATE))) {
+        return fail(NACRE_IO, "%s: open: it is a directory", place->path);
     }
-    parent_of(parent, path);
-    struct node *node = name ? name->node : NULL;
-    if (!node && (!(flags & NACRE_FILE_CREATE) || (parent[0] && !find(&m->now, parent)))) {
-        return UNLOCK(m, fail(NACRE_NOT_FOUND, "%s: open: no such file", path));
+    if (!node && (!place->directory || !(flags & NACRE_FILE_CREATE))) {
+        return fail(NACRE_NOT_FOUND, "%s: open: there is no such file", place->path);
     }
     if (!node) {
-        node = node_new(m, false);
-        record(m, "", path, node);
+        node = disk_new(&m->disk, false);
+        disk_change_names(&m->disk, NULL, NULL, place->directory, place->name, node);
     }
-    nacre_file *f = calloc(1, sizeof *f);
-    f->m = m;
-    f->node = node;
-    f->epoch = m->epoch;
-    strcpy(f->path, path);
-    *file = f;
-    return UNLOCK(m, NACRE_OK);
+    *file = handle(m, node, flags, place->path);
+    return NACRE_OK;
 }
 
-static int mem_close(nacre_file *file)
+static int memory_open(void *context, const char *path, uint32_t flags, nacre_file **file)
 {
-    struct os_memory *m = file->m;
-    LOCKED(m);
-    if (file->lock && file->epoch == m->epoch && m->lock_epoch == m->epoch) {
-        m->locked[0] = 0;
+    struct place place;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, "open", path, &place);
+    return unlock(m, status == NACRE_OK ? open_place(m, &place, flags, file) : status);
+}
+
+static int memory_lock(void *context, const char *path, nacre_file **file, char *holder, size_t holder_size)
+{
+    const uint32_t flags = NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE;
+    struct place place;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, "lock", path, &place);
+    if (status == NACRE_OK && place.node && place.node->locked) {
+        if (holder_size > 0) {
+            (void)snprintf(holder, holder_size, "pid 1 test");
+        }
+        status = fail(NACRE_LOCKED, "%s: lock: held by pid 1 test", place.path);
+    }
+    if (status == NACRE_OK && (status = open_place(m, &place, flags, file)) == NACRE_OK) {
+        (*file)->holds_lock = (*file)->node->locked = true;
+    }
+    return unlock(m, status);
+}
+
+static int memory_close(nacre_file *file)
+{
+    struct os_memory *m = lock(file->memory);
+    int status = begin(m, "close", file->path, NULL);
+    if (file->epoch == m->epoch) {
+        file->node->locked = file->node->locked && !file->holds_lock;
+        file->node->handles--;
+        node_release(&m->disk, file->node);
     }
     free(file);
-    return UNLOCK(m, NACRE_OK);
+    return unlock(m, status);
 }
 
-static int mem_read(nacre_file *file, uint64_t offset, void *bytes, size_t size, size_t *got)
-{
-    struct os_memory *m = file->m;
-    enum os_fault fault;
-    LOCKED(m);
-    *got = 0;
-    int status = begin_file(file, "read", &fault);
-    if (status == NACRE_OK && offset < file->node->size) {
-        *got = size < file->node->size - offset ? size : (size_t)(file->node->size - offset);
-        copy_raw(bytes, file->node->current + offset, *got);
-    }
-    return UNLOCK(m, status);
-}
+/* ---- Contents ---- */
 
-static uint64_t used(const struct os_memory *m)
+static uint64_t free_space(const struct os_memory *m)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < m->now.count; i++) {
-        bytes += m->now.items[i].node->size;
+    if (m->space == UINT64_MAX) {
+        return ENDLESS_DISK;
     }
-    return bytes;
+    uint64_t used = disk_used(&m->disk);
+    return used < m->space ? m->space - used : 0;
 }
 
 static int grow(struct os_memory *m, struct node *node, uint64_t size, const char *path)
@@ -346,555 +298,492 @@ static int grow(struct os_memory *m, struct node *node, uint64_t size, const cha
     if (size <= node->size) {
         return NACRE_OK;
     }
-    if (size > CAPACITY || (m->space != UINT64_MAX && size - node->size > m->space)) {
+    if (size > FILE_MAX) {
+        return fail(NACRE_IO, "%s: %llu bytes are more than a file may have", path, (unsigned long long)size);
+    }
+    if (m->space != UINT64_MAX && size - node->size > free_space(m)) {
         return fail(NACRE_NO_SPACE, "%s: no space left", path);
     }
-    m->space -= m->space != UINT64_MAX ? size - node->size : 0;
-    node->size = size;
+    file_resize(node, size);
     return NACRE_OK;
 }
 
-static int mem_write(nacre_file *file, uint64_t offset, const void *bytes, size_t size)
+static int memory_read(nacre_file *file, uint64_t offset, void *bytes, size_t size, size_t *got)
 {
-    struct os_memory *m = file->m;
     enum os_fault fault;
-    LOCKED(m);
-    int status = begin_file(file, "write", &fault);
-    if (fault == OS_FAULT_SHORT_WRITE && size > 1) {
-        size_t part = size / 2;
-        if (grow(m, file->node, offset + part, file->path) == NACRE_OK) {
-            copy_raw(file->node->current + offset, bytes, part);
-        }
+    struct os_memory *m = lock(file->memory);
+    *got = 0;
+    int status = begin_file(file, "read", &fault);
+    if (status == NACRE_OK) {
+        *got = file_read(file->node, offset, bytes, size);
     }
-    if (status == NACRE_OK && (status = grow(m, file->node, offset + size, file->path)) == NACRE_OK) {
-        copy_raw(file->node->current + offset, bytes, size);
-    }
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_sync(nacre_file *file)
+/* As much as there is room for. */
+static void write_part(struct os_memory *m, struct node *node, uint64_t offset, const void *bytes, size_t size)
 {
-    struct os_memory *m = file->m;
+    uint64_t end = node->size + free_space(m);
+    uint64_t fits = offset < end ? end - offset : 0;
+    size = size < fits ? size : (size_t)fits;
+    if (size > 0 && grow(m, node, offset + size, "") == NACRE_OK) {
+        file_write(node, offset, bytes, size);
+    }
+}
+
+static int memory_write(nacre_file *file, uint64_t offset, const void *bytes, size_t size)
+{
     enum os_fault fault;
-    LOCKED(m);
+    struct os_memory *m = lock(file->memory);
+    int status = begin_change(file, "write", &fault);
+    if (fault == OS_FAULT_SHORT_WRITE && (file->flags & NACRE_FILE_WRITE)) {
+        write_part(m, file->node, offset, bytes, size / 2);
+    }
+    if (status == NACRE_OK && size > 0) {
+        status = offset > FILE_MAX ? fail(NACRE_IO, "%s: write: the offset is too large", file->path)
+                                   : grow(m, file->node, offset + size, file->path);
+        if (status == NACRE_OK) {
+            file_write(file->node, offset, bytes, size);
+        } else if (status == NACRE_NO_SPACE) {
+            write_part(m, file->node, offset, bytes, size);
+            status = fail(NACRE_NO_SPACE, "%s: write: no space left", file->path);
+        }
+    }
+    return unlock(m, status);
+}
+
+static int memory_sync(nacre_file *file)
+{
+    enum os_fault fault;
+    struct os_memory *m = lock(file->memory);
     int status = begin_file(file, "sync", &fault);
     if (status == NACRE_OK) {
-        make_durable(file->node);
-    } else if (fault != OS_FAULT_NONE) {
-        /* The kernel calls the pages clean now, whatever became of them: half of the sectors got there. */
-        for (uint64_t at = 0; at < file->node->size; at += 2 * SECTOR) {
-            copy_raw(file->node->durable + at, file->node->current + at, SECTOR);
-        }
+        file_sync(file->node);
+    } else if (fault != OS_FAULT_NONE && !file->node->directory) {
+        file_sync_failed(file->node);
     }
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_write_behind(nacre_file *file, uint64_t offset, uint64_t size)
+static int memory_write_behind(nacre_file *file, uint64_t offset, uint64_t size)
 {
-    (void)file, (void)offset, (void)size;
-    return NACRE_OK;
-}
-
-static int mem_allocate(nacre_file *file, uint64_t size)
-{
-    struct os_memory *m = file->m;
     enum os_fault fault;
-    LOCKED(m);
-    int status = begin_file(file, "allocate", &fault);
-    if (status == NACRE_OK) {
-        status = grow(m, file->node, size, file->path);
-    }
-    return UNLOCK(m, status);
+    (void)offset, (void)size;
+    struct os_memory *m = lock(file->memory);
+    return unlock(m, begin_change(file, "write_behind", &fault));
 }
 
-static int mem_truncate(nacre_file *file, uint64_t size)
+static int memory_allocate(nacre_file *file, uint64_t size)
 {
-    struct os_memory *m = file->m;
     enum os_fault fault;
-    LOCKED(m);
-    int status = begin_file(file, "truncate", &fault);
+    struct os_memory *m = lock(file->memory);
+    int status = begin_change(file, "allocate", &fault);
+    return unlock(m, status == NACRE_OK ? grow(m, file->node, size, file->path) : status);
+}
+
+static int memory_truncate(nacre_file *file, uint64_t size)
+{
+    enum os_fault fault;
+    struct os_memory *m = lock(file->memory);
+    int status = begin_change(file, "truncate", &fault);
     if (status == NACRE_OK && size < file->node->size) {
-        memset(file->node->current + size, 0, file->node->size - size);
-        m->space += m->space != UINT64_MAX ? file->node->size - size : 0;
-        file->node->size = size;
+        file_resize(file->node, size);
     } else if (status == NACRE_OK) {
         status = grow(m, file->node, size, file->path);
     }
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_size(nacre_file *file, uint64_t *size)
+static int memory_size(nacre_file *file, uint64_t *size)
 {
-    struct os_memory *m = file->m;
     enum os_fault fault;
-    LOCKED(m);
+    struct os_memory *m = lock(file->memory);
     int status = begin_file(file, "size", &fault);
-    *size = file->node->size;
-    return UNLOCK(m, status);
+    if (status == NACRE_OK) {
+        *size = file->node->size;
+    }
+    return unlock(m, status);
 }
 
-static int mem_map(nacre_file *file, uint64_t size, bool writable, void **address)
+static int memory_map(nacre_file *file, uint64_t size, bool writable, void **address)
 {
-    struct os_memory *m = file->m;
     enum os_fault fault;
-    (void)writable;
-    LOCKED(m);
-    int status = begin_file(file, "map", &fault);
+    struct os_memory *m = lock(file->memory);
+    int status = writable ? begin_change(file, "map", &fault) : begin_file(file, "map", &fault);
     if (status == NACRE_OK && (size == 0 || size > file->node->size)) {
-        status = fail(NACRE_CORRUPT, "%s: has %llu bytes, %llu were expected", file->path, (unsigned long long)file->node->size,
-                      (unsigned long long)size);
+        status = fail(NACRE_CORRUPT, "%s: has %llu bytes, %llu were expected", file->path,
+                      (unsigned long long)file->node->size, (unsigned long long)size);
     }
     if (status == NACRE_OK) {
-        *address = file->node->current;
+        *address = file_map(file->node, size, writable);
     }
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_populate(void *address, uint64_t size, bool writable)
+static int memory_populate(void *address, uint64_t size, bool writable)
 {
-    (void)address, (void)size, (void)writable;
+    (void)address, (void)size, (void)writable; /* would only make holes into zeros that cost memory */
     return NACRE_OK;
 }
 
-static int mem_unmap(void *address, uint64_t size)
+static int memory_unmap(void *address, uint64_t size)
 {
-    (void)address, (void)size;
+    file_unmap(address, size);
     return NACRE_OK;
 }
 
-static int mem_rename(void *context, const char *from_given, const char *to_given)
+/* ---- Names ---- */
+
+static int missing(const struct place *place, const char *operation)
 {
-    struct os_memory *m = context;
-    char from[PATH_BYTES], to[PATH_BYTES];
-    enum os_fault fault;
-    normalise(from, from_given);
-    normalise(to, to_given);
-    LOCKED(m);
-    int status = begin(m, "rename", to, &fault);
-    struct name *name = find(&m->now, from);
-    if (status == NACRE_OK && !name) {
-        status = fail(NACRE_NOT_FOUND, "%s: rename: no such file", from);
-    }
-    if (status == NACRE_OK) {
-        record(m, from, to, name->node);
-    }
-    return UNLOCK(m, status);
+    return fail(NACRE_NOT_FOUND, "%s: %s: it is not there", place->path, operation);
 }
 
-static int mem_link(void *context, const char *from_given, const char *to_given)
+/* Whether `to` lies in the directory `from`, or is it. */
+static bool is_beneath(const struct place *to, const struct place *from)
 {
-    struct os_memory *m = context;
-    char from[PATH_BYTES], to[PATH_BYTES];
-    enum os_fault fault;
-    normalise(from, from_given);
-    normalise(to, to_given);
-    LOCKED(m);
-    int status = begin(m, "link", to, &fault);
-    struct name *name = find(&m->now, from);
-    if (status == NACRE_OK && !name) {
-        status = fail(NACRE_NOT_FOUND, "%s: link: no such file", from);
-    }
-    if (status == NACRE_OK && find(&m->now, to)) {
-        status = fail(NACRE_EXISTS, "%s: link: it is there", to);
-    }
-    if (status == NACRE_OK) {
-        record(m, "", to, name->node);
-    }
-    return UNLOCK(m, status);
+    size_t size = strlen(from->path);
+    return strncmp(to->path, from->path, size) == 0 && (to->path[size] == 0 || to->path[size] == '/');
 }
 
-static int mem_remove(void *context, const char *given)
+static int rename_place(struct os_memory *m, const struct place *from, const struct place *to)
 {
-    struct os_memory *m = context;
-    char path[PATH_BYTES];
-    enum os_fault fault;
-    normalise(path, given);
-    LOCKED(m);
-    int status = begin(m, "remove", path, &fault);
-    struct name *name = find(&m->now, path);
-    if (status == NACRE_OK && !name) {
-        status = fail(NACRE_NOT_FOUND, "%s: remove: no such file", path);
+    if (!from->node || !to->directory) {
+        return missing(from->node ? to : from, "rename");
     }
-    if (status == NACRE_OK) {
-        m->space += m->space != UINT64_MAX ? name->node->size : 0;
-        record(m, path, "", NULL);
+    bool directory = from->node->directory;
+    if (!*from->name || !*to->name || (directory && is_beneath(to, from)) ||
+        (to->node && (to->node->directory != directory || to->node->now.count > 0))) {
+        return fail(NACRE_IO, "%s: rename: cannot take the name %s", from->path, to->path);
     }
-    return UNLOCK(m, status);
+    if (from->node != to->node) { /* two names of one file: nothing happens */
+        disk_change_names(&m->disk, from->directory, from->name, to->directory, to->name, from->node);
+    }
+    return NACRE_OK;
 }
 
-static int mem_make_directory(void *context, const char *given)
+static int memory_rename(void *context, const char *given_from, const char *given_to)
 {
-    struct os_memory *m = context;
-    char path[PATH_BYTES], parent[PATH_BYTES];
-    enum os_fault fault;
-    normalise(path, given);
-    parent_of(parent, path);
-    LOCKED(m);
-    int status = begin(m, "make_directory", path, &fault);
-    if (status == NACRE_OK && find(&m->now, path)) {
-        status = fail(NACRE_EXISTS, "%s: mkdir: it is there", path);
-    } else if (status == NACRE_OK && parent[0] && !find(&m->now, parent)) {
-        status = fail(NACRE_NOT_FOUND, "%s: mkdir: no such directory", parent);
+    struct place from, to;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, "rename", given_to, &to);
+    if (status == NACRE_OK && !normalise(from.path, given_from)) {
+        status = fail(NACRE_IO, "%.64s...: rename: the path is too long", given_from);
     }
     if (status == NACRE_OK) {
-        record(m, "", path, node_new(m, true));
+        find(m, &from);
+        status = rename_place(m, &from, &to);
     }
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_sync_directory(void *context, const char *given)
+static int memory_link(void *context, const char *given_from, const char *given_to)
 {
-    struct os_memory *m = context;
-    char path[PATH_BYTES];
-    enum os_fault fault;
-    normalise(path, given);
-    LOCKED(m);
-    int status = begin(m, "sync_directory", path, &fault);
-    size_t kept = 0;
-    for (size_t i = 0; i < m->pending_count && status == NACRE_OK; i++) {
-        if (strcmp(m->pending[i].directory, path) == 0) {
-            apply(&m->durable, &m->pending[i]);
+    struct place from, to;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, "link", given_to, &to);
+    if (status == NACRE_OK && !normalise(from.path, given_from)) {
+        status = fail(NACRE_IO, "%.64s...: link: the path is too long", given_from);
+    }
+    if (status == NACRE_OK) {
+        find(m, &from);
+        if (!from.node || !to.directory) {
+            status = missing(from.node ? &to : &from, "link");
+        } else if (to.node) {
+            status = fail(NACRE_EXISTS, "%s: link: it is there", to.path);
+        } else if (from.node->directory) {
+            status = fail(NACRE_UNSUPPORTED, "%s: link: it is a directory", from.path);
         } else {
-            m->pending[kept++] = m->pending[i];
+            disk_change_names(&m->disk, NULL, NULL, to.directory, to.name, from.node);
         }
     }
-    m->pending_count = status == NACRE_OK ? kept : m->pending_count;
-    return UNLOCK(m, status);
+    return unlock(m, status);
 }
 
-static int mem_list(void *context, const char *given, void (*visit)(void *visitor, const char *name), void *visitor)
+static int remove_node(void *context, const char *given, const char *operation, bool directory)
 {
-    struct os_memory *m = context;
-    char path[PATH_BYTES], parent[PATH_BYTES];
-    enum os_fault fault;
-    normalise(path, given);
-    LOCKED(m);
-    int status = begin(m, "list", path, &fault);
-    if (status == NACRE_OK && path[0] && !find(&m->now, path)) {
-        status = fail(NACRE_NOT_FOUND, "%s: list: no such directory", path);
+    struct place place;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, operation, given, &place);
+    if (status == NACRE_OK && !place.node) {
+        status = missing(&place, operation);
+    } else if (status == NACRE_OK &&
+               (place.node->directory != directory || !*place.name || place.node->now.count > 0)) {
+        status =
+            fail(NACRE_IO, "%s: %s: it is %s", place.path, operation, directory ? "no empty directory" : "no file");
     }
-    struct names copy = { 0 };
-    for (size_t i = 0; i < m->now.count && status == NACRE_OK; i++) {
-        parent_of(parent, m->now.items[i].path);
-        if (strcmp(parent, path) == 0) {
-            set_name(&copy, m->now.items[i].path, NULL);
-        }
+    if (status == NACRE_OK) {
+        disk_change_names(&m->disk, place.directory, place.name, NULL, NULL, NULL);
     }
-    pthread_mutex_unlock(&m->lock);
-    for (size_t i = 0; i < copy.count; i++) {
-        const char *slash = strrchr(copy.items[i].path, '/');
-        visit(visitor, slash ? slash + 1 : copy.items[i].path);
+    return unlock(m, status);
+}
+
+static int memory_remove(void *context, const char *path)
+{
+    return remove_node(context, path, "remove", false);
+}
+
+static int memory_remove_directory(void *context, const char *path)
+{
+    return remove_node(context, path, "remove_directory", true);
+}
+
+static int memory_make_directory(void *context, const char *path)
+{
+    struct place place;
+    struct os_memory *m = lock(context);
+    int status = begin_place(m, "make_directory", path, &place);
+    if (status == NACRE_OK && place.node) {
+        status = fail(NACRE_EXISTS, "%s: make_directory: it is there", place.path);
+    } else if (status == NACRE_OK && !place.directory) {
+        status = missing(&place, "make_directory");
     }
-    free(copy.items);
+    if (status == NACRE_OK) {
+        disk_change_names(&m->disk, NULL, NULL, place.directory, place.name, disk_new(&m->disk, true));
+    }
+    return unlock(m, status);
+}
+
+static int begin_directory(struct os_memory *m, const char *operation, const char *path, struct place *place)
+{
+    int status = begin_place(m, operation, path, place);
+    if (status == NACRE_OK && !place->node) {
+        status = missing(place, operation);
+    } else if (status == NACRE_OK && !place->node->directory) {
+        status = fail(NACRE_IO, "%s: %s: it is no directory", place->path, operation);
+    }
     return status;
 }
 
-static int mem_lock(void *context, const char *path, nacre_file **file, char *holder, size_t holder_size)
+static int memory_sync_directory(void *context, const char *path)
 {
-    struct os_memory *m = context;
-    int status = mem_open(context, path, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE, file);
-    if (status != NACRE_OK) {
-        return status;
+    struct place place;
+    struct os_memory *m = lock(context);
+    int status = begin_directory(m, "sync_directory", path, &place);
+    if (status == NACRE_OK) {
+        disk_sync_names(&m->disk, place.node);
     }
-    LOCKED(m);
-    if (m->locked[0] && m->lock_epoch == m->epoch && strcmp(m->locked, (*file)->path) == 0) {
-        free(*file);
-        *file = NULL;
-        snprintf(holder, holder_size, "pid 1 test");
-        return UNLOCK(m, fail(NACRE_LOCKED, "%s: locked", path));
-    }
-    strcpy(m->locked, (*file)->path);
-    m->lock_epoch = m->epoch;
-    (*file)->lock = true;
-    return UNLOCK(m, NACRE_OK);
+    return unlock(m, status);
 }
 
-static int mem_space(void *context, const char *path, uint64_t *free_bytes)
+static int memory_list(void *context, const char *path, void (*visit)(void *visitor, const char *name), void *visitor)
 {
-    struct os_memory *m = context;
-    enum os_fault fault;
-    LOCKED(m);
-    int status = begin(m, "space", path, &fault);
-    *free_bytes = m->space;
-    return UNLOCK(m, status);
+    struct place place;
+    char **names = NULL;
+    size_t count = 0;
+    struct os_memory *m = lock(context);
+    int status = begin_directory(m, "list", path, &place);
+    if (status == NACRE_OK) {
+        count = place.node->now.count;
+        names = must_alloc(NULL, count * sizeof *names);
+        for (size_t i = 0; i < count; i++) { /* the newest first: the order of creation is nothing to rely on */
+            names[i] = must_copy(place.node->now.items[count - 1 - i].text);
+        }
+    }
+    (void)unlock(m, status);
+    for (size_t i = 0; i < count; i++) {
+        visit(visitor, names[i]); /* may call the layer */
+        free(names[i]);
+    }
+    free(names);
+    return status;
+}
+
+static int memory_space(void *context, const char *path, uint64_t *free_bytes)
+{
+    struct os_memory *m = lock(context);
+    int status = begin(m, "space", path, NULL);
+    if (status == NACRE_OK) {
+        *free_bytes = free_space(m);
+    }
+    return unlock(m, status);
+}
+
+/* ---- What tests do to it ---- */
+
+static struct os_memory *lock_os(const nacre_os *os)
+{
+    return lock(os->context);
 }
 
 nacre_os *os_memory_create(void)
 {
-    struct os_memory *m = calloc(1, sizeof *m);
-    pthread_mutex_init(&m->lock, NULL);
-    m->space = UINT64_MAX;
-    m->epoch = 1;
-    m->os = (nacre_os){ .struct_size = sizeof m->os, .context = m, .open = mem_open, .close = mem_close, .read = mem_read,
-                        .write = mem_write, .sync = mem_sync, .write_behind = mem_write_behind, .allocate = mem_allocate,
-                        .truncate = mem_truncate, .size = mem_size, .map = mem_map, .populate = mem_populate, .unmap = mem_unmap,
-                        .rename = mem_rename, .link = mem_link, .remove = mem_remove, .make_directory = mem_make_directory,
-                        .remove_directory = mem_remove, .sync_directory = mem_sync_directory, .list = mem_list, .lock = mem_lock,
-                        .space = mem_space };
+    struct os_memory *m = must_alloc(NULL, sizeof *m);
+    *m = (struct os_memory){ .epoch = 1, .space = UINT64_MAX };
+    must(pthread_mutex_init(&m->mutex, NULL) == 0, "mutex");
+    disk_init(&m->disk);
+    m->os = (nacre_os){
+        .struct_size = sizeof m->os,
+        .context = m,
+        .open = memory_open,
+        .close = memory_close,
+        .read = memory_read,
+        .write = memory_write,
+        .sync = memory_sync,
+        .write_behind = memory_write_behind,
+        .allocate = memory_allocate,
+        .truncate = memory_truncate,
+        .size = memory_size,
+        .map = memory_map,
+        .populate = memory_populate,
+        .unmap = memory_unmap,
+        .rename = memory_rename,
+        .link = memory_link,
+        .remove = memory_remove,
+        .make_directory = memory_make_directory,
+        .remove_directory = memory_remove_directory,
+        .sync_directory = memory_sync_directory,
+        .list = memory_list,
+        .lock = memory_lock,
+        .space = memory_space,
+    };
     return &m->os;
-}
-
-static struct os_memory *of(const nacre_os *os)
-{
-    return (struct os_memory *)os;
 }
 
 void os_memory_free(nacre_os *os)
 {
-    struct os_memory *m = of(os);
-    nodes_free(m->nodes);
-    nodes_free(m->graves);
-    nodes_free(m->old_graves);
-    free(m->now.items);
-    free(m->durable.items);
-    free(m->pending);
-    pthread_mutex_destroy(&m->lock);
+    struct os_memory *m = os->context;
+    disk_clear(&m->disk);
+    pthread_mutex_destroy(&m->mutex);
     free(m);
 }
 
 void os_memory_cut_at(nacre_os *os, uint64_t at)
 {
-    LOCKED(of(os));
-    of(os)->cut_at = at;
-    pthread_mutex_unlock(&of(os)->lock);
+    struct os_memory *m = lock_os(os);
+    m->cut_at = at;
+    (void)unlock(m, NACRE_OK);
 }
 
 uint64_t os_memory_calls(const nacre_os *os)
 {
-    LOCKED(of(os));
-    return UNLOCK(of(os), of(os)->calls);
+    struct os_memory *m = lock_os(os);
+    uint64_t calls = m->calls;
+    (void)unlock(m, NACRE_OK);
+    return calls;
 }
 
-static uint64_t chance(uint64_t *seed)
+void os_memory_tick(nacre_os *os)
 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
-/* What the disk has of a node after the power failed: each sector that was not made sure is old or new. */
-static struct node *survive(struct os_memory *m, const struct node *old, uint64_t *seed, unsigned percent)
-{
-    struct node *node = calloc(1, sizeof *node);
-    node->directory = old->directory;
-    node->next = m->nodes;
-    m->nodes = node;
-    if (old->directory) {
-        return node;
+    struct os_memory *m = lock_os(os);
+    m->calls++;
+    if (m->cut_at && m->calls >= m->cut_at && !m->off) {
+        cut_power(m);
     }
-    node->current = reserve();
-    node->durable = reserve();
-    const uint8_t *latest = old->frozen ? old->frozen : old->current;
-    uint64_t latest_size = old->frozen ? old->frozen_size : old->size;
-    bool new_size = latest_size != old->durable_size && chance(seed) % 100 < percent;
-    node->size = node->durable_size = new_size ? latest_size : old->durable_size;
-    for (uint64_t at = 0; at < node->size; at += SECTOR) {
-        size_t size = node->size - at < SECTOR ? (size_t)(node->size - at) : SECTOR;
-        bool fresh = at < latest_size && chance(seed) % 100 < percent;
-        size_t there = fresh && latest_size - at < size ? (size_t)(latest_size - at) : size;
-        copy_raw(node->current + at, fresh ? latest + at : old->durable + at, there);
-        copy_raw(node->durable + at, node->current + at, size);
-    }
-    return node;
-}
-
-/* New nodes in place of all old ones; names follow. */
-static void rebirth(struct os_memory *m, struct names *names, uint64_t *seed, unsigned percent, bool killed)
-{
-    struct node *olds = m->nodes;
-    m->nodes = NULL;
-    struct names fresh = { 0 };
-    struct {
-        const struct node *old;
-        struct node *fresh;
-    } *pairs = calloc(names->count + 1, sizeof *pairs);
-    for (size_t i = 0; i < names->count; i++) {
-        struct node *old = names->items[i].node;
-        size_t j = 0;
-        while (pairs[j].old && pairs[j].old != old) {
-            j++;
-        }
-        if (!pairs[j].old) {
-            if (killed && !old->directory) {
-                make_durable(old);
-            }
-            pairs[j].old = old;
-            pairs[j].fresh = survive(m, old, seed, percent);
-        }
-        set_name(&fresh, names->items[i].path, pairs[j].fresh);
-    }
-    free(pairs);
-    nodes_free(m->old_graves);
-    m->old_graves = m->graves;
-    m->graves = olds;
-    free(m->now.items);
-    free(m->durable.items);
-    m->now = fresh;
-    m->durable = (struct names){ 0 };
-    for (size_t i = 0; i < fresh.count; i++) {
-        set_name(&m->durable, fresh.items[i].path, fresh.items[i].node);
-    }
-    m->pending_count = 0;
-    m->epoch++;
-    m->dead = false;
-    m->cut_at = 0;
-}
-
-/* A name whose directory did not survive is not there either. */
-static void drop_orphans(struct names *names)
-{
-    bool again = true;
-    while (again) {
-        again = false;
-        for (size_t i = 0; i < names->count; i++) {
-            char parent[PATH_BYTES];
-            parent_of(parent, names->items[i].path);
-            if (parent[0] && !find(names, parent)) {
-                remove_name(names, names->items[i].path);
-                again = true;
-                break;
-            }
-        }
-    }
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_restart(nacre_os *os, uint64_t seed)
 {
-    struct os_memory *m = of(os);
-    LOCKED(m);
-    if (!m->dead) {
+    struct os_memory *m = lock_os(os);
+    if (!m->off) {
         cut_power(m);
     }
-    seed = seed * 0x9e3779b97f4a7c15u + 1;
-    (void)chance(&seed);
-    static const unsigned percents[] = { 0, 50, 90, 100 };
-    unsigned percent = percents[chance(&seed) % 4];
-    bool in_order = chance(&seed) % 2;
-    struct names names = { 0 };
-    for (size_t i = 0; i < m->durable.count; i++) {
-        set_name(&names, m->durable.items[i].path, m->durable.items[i].node);
-    }
-    size_t first_lost = m->pending_count ? chance(&seed) % (m->pending_count + 1) : 0;
-    for (size_t i = 0; i < m->pending_count; i++) {
-        bool lives = in_order ? i < first_lost : chance(&seed) % 100 < percent;
-        /* A rename whose source never got a name brings the file all the same, as its own entry does. */
-        if (lives) {
-            apply(&names, &m->pending[i]);
-        }
-    }
-    drop_orphans(&names);
-    rebirth(m, &names, &seed, percent, false);
-    free(names.items);
-    pthread_mutex_unlock(&m->lock);
+    disk_restart(&m->disk, seed);
+    m->epoch++;
+    m->cut_at = 0;
+    m->off = false;
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_kill(nacre_os *os)
 {
-    struct os_memory *m = of(os);
-    uint64_t seed = 1;
-    LOCKED(m);
-    struct names names = m->now;
-    m->now = (struct names){ 0 };
-    rebirth(m, &names, &seed, 0, true);
-    free(names.items);
-    pthread_mutex_unlock(&m->lock);
+    struct os_memory *m = lock_os(os);
+    disk_detach(&m->disk);
+    disk_forget_handles(&m->disk);
+    m->epoch++;
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_fail(nacre_os *os, uint64_t nth, enum os_fault fault, bool sticky)
 {
-    struct os_memory *m = of(os);
-    LOCKED(m);
+    struct os_memory *m = lock_os(os);
     m->fail_at = m->calls + nth;
     m->fault = fault;
     m->sticky = sticky;
-    pthread_mutex_unlock(&m->lock);
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_fail_matching(nacre_os *os, const char *operation, const char *part, enum os_fault fault, uint64_t times)
 {
-    struct os_memory *m = of(os);
-    LOCKED(m);
-    snprintf(m->rule.operation, sizeof m->rule.operation, "%s", operation);
-    snprintf(m->rule.part, sizeof m->rule.part, "%s", part);
-    m->rule.fault = fault;
-    m->rule.times = times;
-    pthread_mutex_unlock(&m->lock);
+    struct os_memory *m = lock_os(os);
+    size_t i = 0;
+    while (i < RULES && m->rules[i].times > 0) {
+        i++;
+    }
+    must(i < RULES && strlen(operation) < sizeof m->rules[i].operation && strlen(part) < sizeof m->rules[i].part,
+         "os_memory_fail_matching: too many rules, or too long a one");
+    (void)snprintf(m->rules[i].operation, sizeof m->rules[i].operation, "%s", operation);
+    (void)snprintf(m->rules[i].part, sizeof m->rules[i].part, "%s", part);
+    m->rules[i].fault = fault;
+    m->rules[i].times = times;
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_heal(nacre_os *os)
 {
-    struct os_memory *m = of(os);
-    LOCKED(m);
+    struct os_memory *m = lock_os(os);
     m->fail_at = 0;
-    m->rule.times = 0;
-    pthread_mutex_unlock(&m->lock);
+    memset(m->rules, 0, sizeof m->rules);
+    (void)unlock(m, NACRE_OK);
 }
 
 void os_memory_set_space(nacre_os *os, uint64_t free_bytes)
 {
-    LOCKED(of(os));
-    of(os)->space = free_bytes;
-    pthread_mutex_unlock(&of(os)->lock);
+    struct os_memory *m = lock_os(os);
+    m->space = free_bytes == UINT64_MAX ? UINT64_MAX : disk_used(&m->disk) + free_bytes;
+    (void)unlock(m, NACRE_OK);
 }
 
-int os_memory_flip(nacre_os *os, const char *given, uint64_t offset, uint8_t mask)
+/* The file of that path, or NULL. */
+static struct node *file_at(struct os_memory *m, const char *path)
 {
-    struct os_memory *m = of(os);
-    char path[PATH_BYTES];
-    normalise(path, given);
-    LOCKED(m);
-    struct name *name = find(&m->now, path);
-    if (!name || offset >= name->node->size) {
-        return UNLOCK(m, NACRE_NOT_FOUND);
+    struct place place;
+    if (!normalise(place.path, path)) {
+        return NULL;
     }
-    name->node->current[offset] ^= mask;
-    name->node->durable[offset] = name->node->current[offset];
-    return UNLOCK(m, NACRE_OK);
+    find(m, &place);
+    return place.node && !place.node->directory ? place.node : NULL;
 }
 
-int os_memory_resize(nacre_os *os, const char *given, uint64_t size)
+int os_memory_flip(nacre_os *os, const char *path, uint64_t offset, uint8_t mask)
 {
-    struct os_memory *m = of(os);
-    char path[PATH_BYTES];
-    normalise(path, given);
-    LOCKED(m);
-    struct name *name = find(&m->now, path);
-    if (!name) {
-        return UNLOCK(m, NACRE_NOT_FOUND);
+    struct os_memory *m = lock_os(os);
+    struct node *node = file_at(m, path);
+    if (!node || offset >= node->size) {
+        return unlock(m, NACRE_NOT_FOUND);
     }
-    struct node *node = name->node;
-    if (size < node->size) {
-        memset(node->current + size, 0, node->size - size);
+    file_flip(node, offset, mask);
+    return unlock(m, NACRE_OK);
+}
+
+int os_memory_resize(nacre_os *os, const char *path, uint64_t size)
+{
+    struct os_memory *m = lock_os(os);
+    struct node *node = file_at(m, path);
+    if (!node) {
+        return unlock(m, NACRE_NOT_FOUND);
     }
-    node->size = size;
-    make_durable(node);
-    return UNLOCK(m, NACRE_OK);
+    file_resize(node, size);
+    file_sync(node);
+    return unlock(m, NACRE_OK);
 }
 
 int os_memory_copy_tree(nacre_os *to_os, nacre_os *from_os)
 {
-    struct os_memory *to = of(to_os), *from = of(from_os);
-    LOCKED(from);
-    LOCKED(to);
-    for (size_t i = 0; i < from->now.count; i++) {
-        const struct node *old = from->now.items[i].node;
-        struct node *node = node_new(to, old->directory);
-        if (!old->directory) {
-            copy_raw(node->current, old->current, old->size);
-            node->size = old->size;
-            make_durable(node);
-        }
-        set_name(&to->now, from->now.items[i].path, node);
-        set_name(&to->durable, from->now.items[i].path, node);
-    }
-    pthread_mutex_unlock(&to->lock);
-    pthread_mutex_unlock(&from->lock);
-    return NACRE_OK;
+    struct os_memory *from = lock_os(from_os), *to = lock_os(to_os);
+    disk_copy(&to->disk, &from->disk);
+    to->epoch++;
+    to->off = false;
+    to->cut_at = 0;
+    (void)unlock(to, NACRE_OK);
+    return unlock(from, NACRE_OK);
 }
 
 uint64_t os_memory_bytes(const nacre_os *os)
 {
-    LOCKED(of(os));
-    return UNLOCK(of(os), used(of(os)));
+    struct os_memory *m = lock_os(os);
+    uint64_t bytes = disk_used(&m->disk);
+    (void)unlock(m, NACRE_OK);
+    return bytes;
 }
