@@ -183,10 +183,16 @@ static enum outcome split_prefix(struct put *put, const struct place *place, siz
     return PUT_DONE;
 }
 
+/* How many bytes of the node's prefix the rest of the key begins with. */
 static size_t matching_prefix(const struct node *node, const uint8_t *rest, size_t rest_size)
 {
-    nacre_slice prefix = { node_prefix(node), node->prefix_size };
-    return slice_shared_prefix(prefix, (nacre_slice){ rest, rest_size });
+    size_t size = node->prefix_size;
+    if (size <= PREFIX_NEAR && rest_size >= PREFIX_NEAR) {
+        uint64_t difference = load_u64(node->prefix.near) ^ load_u64(rest);
+        size_t same = difference ? (size_t)__builtin_ctzll(difference) / 8 : PREFIX_NEAR;
+        return same < size ? same : size;
+    }
+    return slice_shared_prefix((nacre_slice){ node_prefix(node), size }, (nacre_slice){ rest, rest_size });
 }
 
 static enum outcome put_once(struct put *put, struct node *root)
