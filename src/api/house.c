@@ -2,6 +2,7 @@
 #include "api/check.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "store/dump.h"
 
 /* Calls that change files need a store that was opened for writing. */
 static int check_owner(nacre_store *store)
@@ -142,4 +143,45 @@ int nacre_metrics(nacre_store *store, char **text)
         status = fail(NACRE_INVALID, "the place for the text is NULL");
     }
     return status == NACRE_OK ? store_metrics_text(store, text) : status;
+}
+
+static int read_options(const nacre_options *given, nacre_options *options)
+{
+    int status = check_options(options, sizeof *options, given, "nacre_options");
+    if (status == NACRE_OK && !options->os) {
+        options->os = os_posix();
+    }
+    return status;
+}
+
+int nacre_dump(const char *kind, const char *path, const nacre_options *given, void (*line)(void *context, const char *json), void *context)
+{
+    nacre_options options;
+    if (!kind || !path || !line) {
+        return fail(NACRE_INVALID, "kind, path and line must be given");
+    }
+    int status = read_options(given, &options);
+    return status == NACRE_OK ? store_dump(options.os, kind, path, line, context) : status;
+}
+
+int nacre_salvage(const char *path, const nacre_options *given, char **report_json)
+{
+    nacre_options options;
+    nacre_store *store = NULL;
+    int status = read_options(given, &options);
+    if (status == NACRE_OK && !report_json) {
+        status = fail(NACRE_INVALID, "the place for the report is NULL");
+    }
+    if (status != NACRE_OK) {
+        return status;
+    }
+    options.salvage = true;
+    options.error_if_missing = true;
+    options.read_only = false;
+    if ((status = nacre_open(path, &options, &store)) != NACRE_OK) {
+        return status;
+    }
+    status = store_salvage_report(store, report_json);
+    int closed = store_close(store);
+    return status == NACRE_OK ? closed : status;
 }

@@ -89,7 +89,7 @@ static int swap_in_spare(struct wal *w, uint64_t needed)
     }
     if (w->broken_at == 0) {
         wal_position at = WAL_POSITION(w->current->number, w->offset);
-        int status = put_record(w, at, spare->name_durable, WAL_END_LENGTH, slice_of(NULL, 0), 0);
+        int status = put_record(w, at, spare->synced_end > 0, WAL_END_LENGTH, slice_of(NULL, 0), 0);
         if (status != NACRE_OK) {
             return status;
         }

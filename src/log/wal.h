@@ -78,6 +78,7 @@ struct wal_replay_options {
     wal_position end;         /* 0, or: nothing at or behind it is looked at (a log that is being written: its wal_end) */
     bool truncate;            /* false for read-only opens: not a byte is written */
     bool salvage;
+    int (*finish)(void *context); /* at the end, also after a failure, while all payloads are still there; may be NULL */
 };
 struct wal_replay_report {
     uint64_t records, bytes;             /* visited */

@@ -2,7 +2,8 @@
 
    Order, so that a crash at any point leaves either the state before (the next replay judges and cuts again, in the same place or, where
    bytes of the tail were lost, in an earlier unsynced one) or the state after:
-   1. files behind the cut are removed, the directory is synced;
+   1. files behind the cut are removed, the directory is synced; where all of a file goes, it goes last, so that the files behind it are
+      never there without it (a file missing from the chain is damage);
    2. the file is truncated at the cut, an end record is written there, the file is synced.
    New records go to a file with a greater number only after that. */
 #include "base/log.h"
@@ -12,17 +13,17 @@
 
 #define COPY_BYTES ((size_t)1 << 20)
 
-static int remove_from(struct replay *r, size_t index)
+static int remove_files(struct replay *r, size_t from, size_t to)
 {
     int status = NACRE_OK;
-    for (size_t i = r->count; i-- > index && status == NACRE_OK;) {
+    for (size_t i = to; i-- > from && status == NACRE_OK;) {
         char path[OS_PATH_MAX];
         status = wal_path(path, r->directory, r->files[i].number);
         if (status == NACRE_OK) {
             status = r->os->remove(r->os->context, path);
         }
     }
-    if (status == NACRE_OK && index < r->count) {
+    if (status == NACRE_OK && from < to) {
         status = r->os->sync_directory(r->os->context, r->directory);
     }
     return status;
@@ -46,8 +47,11 @@ static int write_end(struct replay *r, struct replay_file *file, uint64_t offset
 int replay_cut(struct replay *r, size_t index, uint64_t offset, bool ended)
 {
     bool whole = offset < WAL_HEADER_BYTES; /* nothing of it is believed */
-    int status = remove_from(r, whole ? index : index + 1);
-    return status != NACRE_OK || whole || index >= r->count ? status : write_end(r, &r->files[index], offset, ended);
+    int status = remove_files(r, index + 1, r->count);
+    if (status == NACRE_OK) {
+        status = whole ? remove_files(r, index, index + 1) : write_end(r, &r->files[index], offset, ended);
+    }
+    return status;
 }
 
 int replay_keep_copy(struct replay *r, struct replay_file *file)

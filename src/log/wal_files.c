@@ -1,8 +1,8 @@
 /* The files of the write-ahead log: made ahead of need, recycled, pruned. Everything slow is here and runs without the commit lock.
 
-   A spare gets its final name and a header with its own number before it can be swapped in. A new file's name and header are also made
-   durable at once. A recycled one's are only when its old bytes are durable already (syncing would write them once more
-   for nothing); else the first wal_sync that reaches the file does it, before it says that anything in it is durable.
+   A spare gets its final name, durably, and a header with its own number before it can be swapped in, so that a file that is missing from the
+   chain was lost to damage. A new file's header is made durable at once too. A recycled one's is only when its old bytes
+   are durable already (syncing would write them once more for nothing); else the first wal_sync that reaches the file does it.
 
    Recycled are only files that this opening made, through the same map: reading or writing a file by large calls gives its
    cached pages a size of up to 2 MiB, and from then on each small mapped append costs a write of that size (docs/performance.md).
@@ -117,7 +117,6 @@ static int make_durable(struct wal *w, struct wal_file *file)
     }
     if (status == NACRE_OK) {
         file->synced_end = WAL_HEADER_BYTES;
-        file->name_durable = true;
     }
     return status;
 }
@@ -201,7 +200,7 @@ static int recycle(struct wal *w, struct wal_file *file, uint32_t number, uint32
 {
     char from[OS_PATH_MAX], to[OS_PATH_MAX];
     bool clean = file->synced_end >= file->end;
-    file->dropped = file->name_durable = false;
+    file->dropped = false;
     file->synced_end = file->end = file->populated = 0;
     file->newer = NULL;
     int status = wal_path(from, w->directory, file->number);
@@ -218,7 +217,8 @@ static int recycle(struct wal *w, struct wal_file *file, uint32_t number, uint32
         file->number = old;
         return status;
     }
-    if (clean && (status = make_durable(w, file)) != NACRE_OK) {
+    status = clean ? make_durable(w, file) : w->os->sync_directory(w->os->context, w->directory);
+    if (status != NACRE_OK) {
         return status;
     }
     populate(w, file, !is_syncing(w));

@@ -53,7 +53,7 @@ void wal_header_encode(const struct wal_header *, uint8_t bytes[WAL_HEADER_BYTES
 int wal_header_decode(const uint8_t bytes[WAL_HEADER_BYTES], const char *path, struct wal_header *);
 
 /* Writes the 32 bytes before the payload. `length` is WAL_END_LENGTH for an end record, whose sequence is 1 when the
-   next file's header and name were durable already, else 0. */
+   next file's header was durable already, else 0. */
 void wal_record_encode(uint8_t bytes[WAL_RECORD_HEADER_BYTES], wal_position at, uint64_t sequence, uint32_t length,
                        uint64_t payload_hash, wal_position durable);
 /* The record whose header is at bytes[0], offset WAL_OFFSET(at) of a file of `size` bytes, of which `there` are readable from

@@ -28,7 +28,6 @@ struct wal_file {
     wal_position undecided, void_from; /* as in its header */
     uint32_t number;
     uint32_t users;          /* files_lock */
-    bool name_durable;       /* its name and header; files_lock */
     bool dropped, recyclable; /* files_lock */
 };
 

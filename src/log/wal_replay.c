@@ -4,8 +4,8 @@
    1. The chain: the file after A is the one with the greatest number whose header names A as its predecessor. Others between them are spares
       that were given up before anything was written to them.
    2. A file goes on in the next one only behind an end record, or where the next one's header says that the tail was given up.
-   3. A bad place is damage when something says that it was durable: the manifest's clean end, a later record or header, or an end
-      record that names a durable next file. Else it is the first hole in what never was durable: it and all behind it was never
+   3. A bad place is damage when something says that it was durable: the manifest's clean end, a later record or header, an end
+      record behind which a durable header must follow, a file that names a missing one. Else it is the first hole in what never was durable: it and all behind it was never
       promised, and is left out, even where records behind it look good.
    4. Records are handed out only in the order of positions, and only behind good ones (salvage excepted).
 
@@ -88,6 +88,7 @@ static void break_before(const struct replay *r, size_t index, bool proven, stru
         return;
     }
     bad->position = WAL_POSITION(file->header.previous, 0);
+    bad->proven = true; /* names are durable before files are used */
     describe(bad, "log file " WAL_FILE_NAME " is missing: %s names it as the one before", file->header.previous,
              replay_name(file, name));
 }
@@ -244,10 +245,10 @@ static void note_damage(struct walk *w, const struct bad_place *bad, wal_positio
     struct wal_replay_report *report = w->r->report;
     char text[sizeof report->damage], escaped[2 * sizeof text];
     if (bad->proven) {
-        (void)snprintf(text, sizeof text, "%s; the file before ends with the word that it is there", bad->text);
+        (void)snprintf(text, sizeof text, "%s", bad->text);
     } else {
-        (void)snprintf(text, sizeof text, "%s; the log was durable up to file %08x, offset %u", bad->text,
-                       WAL_FILE(durable), WAL_OFFSET(durable));
+        (void)snprintf(text, sizeof text, "%s; the log was durable up to file %08x, offset %u", bad->text, WAL_FILE(durable),
+                       WAL_OFFSET(durable));
     }
     if (report->damaged_regions++ == 0) {
         memcpy(report->damage, text, sizeof text);
@@ -400,6 +401,10 @@ int wal_replay(const struct wal_replay_options *options, wal_visitor *visit, voi
     }
     if (status == NACRE_OK) {
         status = walk_all(&w);
+    }
+    if (options->finish) {
+        int finished = options->finish(context);
+        status = status == NACRE_OK ? finished : status;
     }
     if (status == NACRE_OK && options->truncate && w.complete && r.count > 0) {
         status = make_durable(&w);

@@ -51,27 +51,6 @@ static struct wal_file *next_unsynced(struct wal *w, wal_position target, uint64
     return found;
 }
 
-/* The names of files before `target` are made durable where they are not yet. */
-static int sync_names(struct wal *w, wal_position target)
-{
-    bool wanted = false;
-    pthread_mutex_lock(&w->files_lock);
-    for (struct wal_file *file = w->oldest; file && file->number <= WAL_FILE(target); file = file->newer) {
-        wanted |= file->handle && !file->name_durable;
-    }
-    pthread_mutex_unlock(&w->files_lock);
-    int status = wanted ? w->os->sync_directory(w->os->context, w->directory) : NACRE_OK;
-    if (!wanted || status != NACRE_OK) {
-        return status;
-    }
-    pthread_mutex_lock(&w->files_lock);
-    for (struct wal_file *file = w->oldest; file && file->number <= WAL_FILE(target); file = file->newer) {
-        file->name_durable = true;
-    }
-    pthread_mutex_unlock(&w->files_lock);
-    return NACRE_OK;
-}
-
 static int sync_files(struct wal *w, wal_position target)
 {
     uint64_t up_to = 0;
@@ -87,7 +66,7 @@ static int sync_files(struct wal *w, wal_position target)
             return status;
         }
     }
-    return sync_names(w, target);
+    return NACRE_OK;
 }
 
 static void count_sync(struct wal *w, uint64_t ns)

@@ -231,6 +231,15 @@ static int positions_of(nacre_store *store, const struct manifest_state *state, 
     return NACRE_OK;
 }
 
+/* All that was read is applied while it can still be read. */
+static int finish(void *context)
+{
+    struct replay *replay = context;
+    int status = pass_on(replay);
+    int waited = wait_for_helper(replay);
+    return status == NACRE_OK ? waited : status;
+}
+
 static void end_helper(struct replay *replay)
 {
     if (replay->helper) {
@@ -256,13 +265,9 @@ int store_recover(nacre_store *store, const struct manifest_state *state, bool s
         replay.positions = positions;
         replay.helper = pthread_create(&replay.thread, NULL, help, &replay) == 0;
         struct wal_replay_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger, .from = from,
-                                              .clean_end = state->clean_log_end, .truncate = !store->read_only, .salvage = salvage };
+                                              .clean_end = state->clean_log_end, .truncate = !store->read_only, .salvage = salvage,
+                                              .finish = finish };
         status = wal_replay(&options, visit, &replay, &store->recovery);
-        if (status == NACRE_OK) {
-            status = pass_on(&replay);
-        }
-        int waited = wait_for_helper(&replay);
-        status = status == NACRE_OK ? waited : status;
     }
     end_helper(&replay);
     memory_free(positions);

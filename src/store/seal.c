@@ -17,10 +17,12 @@ static int seal_locked(nacre_collection *collection, const struct table *expecte
     }
     const nacre_store *store = collection->store;
     wal_position end = atomic_load_explicit(&store->log_open, memory_order_acquire) ? wal_end(store->wal) : store->replay_end;
+    /* Before the view shows it as sealed: a flush may take it from there at once. */
+    active->sealed_at = end;
+    active->sealed_bytes = memtable_bytes(active->memtable);
     int status = view_seal(collection, fresh, memory);
     if (status == NACRE_OK) {
-        active->sealed_at = end;
-        atomic_fetch_add_explicit(&collection->store->sealed_bytes, memtable_bytes(active->memtable), memory_order_relaxed);
+        atomic_fetch_add_explicit(&collection->store->sealed_bytes, active->sealed_bytes, memory_order_relaxed);
     }
     return status;
 }

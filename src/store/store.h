@@ -27,6 +27,7 @@ struct table {
     wal_position first;          /* log position of its first record, 0 while it has none; commit_lock */
     wal_position sealed_at;      /* where the log stood when it was sealed; commit_lock */
     atomic_bool unlogged;        /* holds writes of level memory */
+    uint64_t sealed_bytes;       /* its share of store->sealed_bytes; commit_lock, then constant */
 };
 
 /* What a reader of one collection sees: memtables and segments, at one instant. Immutable, counted, swapped under RCU. */

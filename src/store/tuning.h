@@ -8,14 +8,14 @@
 
 /* name, unit, default (0 = worked out from the options), least, greatest, text */
 #define TUNING_TABLE(X) \
-    X(seal_bytes, "bytes", 0, 64 << 10, UINT64_C(4) << 30, "a memtable of this size is sealed; 0: a fourth of the memtables' share of memory_budget, at most 64 MiB") \
-    X(log_file_bytes, "bytes", 0, 1 << 20, UINT64_C(1) << 30, "size of a log file; 0: a sixteenth of log_limit, 1 to 64 MiB") \
+    X(seal_bytes, "bytes", 0, 4 << 10, UINT64_C(4) << 30, "a memtable of this size is sealed; 0: a fourth of the memtables' share of memory_budget, at most 64 MiB") \
+    X(log_file_bytes, "bytes", 0, 64 << 10, UINT64_C(1) << 30, "size of a log file; 0: a sixteenth of log_limit, 1 to 64 MiB") \
     X(log_map, "0 or 1", 1, 0, 1, "write the log through a map (1) or by one write per commit (0); read at open") \
     X(log_recycle, "0 or 1", 1, 0, 1, "use pruned log files again; read at open") \
     X(segment_map, "0 or 1", 1, 0, 1, "read segments through maps; 0 for disks that can vanish; read at open") \
     X(cache_bytes, "bytes", 0, 0, UINT64_C(1) << 50, "block cache for blocks that are not used in place; 0: what the memtables leave of memory_budget") \
-    X(segment_bytes, "bytes", 64 << 20, 1 << 20, UINT64_C(2) << 30, "size that merges aim at for a segment") \
-    X(level_base_bytes, "bytes", 512 << 20, 4 << 20, UINT64_C(1) << 40, "size of level 1") \
+    X(segment_bytes, "bytes", 64 << 20, 16 << 10, UINT64_C(2) << 30, "size that merges aim at for a segment") \
+    X(level_base_bytes, "bytes", 512 << 20, 64 << 10, UINT64_C(1) << 40, "size of level 1") \
     X(level_ratio, "times", 8, 2, 64, "each deeper level is so many times larger") \
     X(level0_runs, "runs", 6, 1, 64, "level 0 is merged from so many runs on") \
     X(tombstone_percent, "percent", 25, 1, 100, "a segment with this share of deletes is merged early") \

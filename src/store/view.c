@@ -188,7 +188,7 @@ void view_publish(void *context, void *owner, struct version *version, struct me
     view->version = version;
     for (uint32_t i = 0; i < old->table_count; i++) {
         if (flushed && old->tables[i]->memtable == flushed) {
-            atomic_fetch_sub_explicit(&store->sealed_bytes, memtable_bytes(flushed), memory_order_relaxed);
+            atomic_fetch_sub_explicit(&store->sealed_bytes, old->tables[i]->sealed_bytes, memory_order_relaxed);
             continue;
         }
         view->tables[view->table_count++] = old->tables[i];
@@ -206,7 +206,7 @@ void view_empty(nacre_collection *collection, struct table *empty)
     pthread_mutex_lock(&collection->view_lock);
     const struct view *old = atomic_load_explicit(&collection->view, memory_order_relaxed);
     for (uint32_t i = 1; i < old->table_count; i++) {
-        atomic_fetch_sub_explicit(&store->sealed_bytes, memtable_bytes(old->tables[i]->memtable), memory_order_relaxed);
+        atomic_fetch_sub_explicit(&store->sealed_bytes, old->tables[i]->sealed_bytes, memory_order_relaxed);
     }
     view->version = old->version;
     version_ref(view->version);

@@ -1,5 +1,6 @@
 /* What a user does first, in memtables and in segments alike. */
 #include "support/store_fixture.h"
+#include <time.h>
 
 static void put_then_get_returns_the_value(void **state)
 {

@@ -1,0 +1,67 @@
+#!/bin/sh
+# verify finds and names damage; salvage makes the store open again and keeps what is good.
+. "$(dirname "$0")/lib.sh"
+nacre create files
+awk 'BEGIN { for (i = 0; i < 20000; i++) printf "key%06d\tvalue %d\n", i, i }' >in.tsv
+nacre import files in.tsv >out
+nacre flush files
+cp -r store good
+
+flip() { # flip FILE OFFSET
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+    printf "$(printf '\\%03o' $((255 - byte)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+it "a flipped byte in a segment is found and named"
+segment=$(ls -S store/segments/*.seg | head -n 1)
+flip "$segment" $(($(wc -c <"$segment") / 2))
+expect 2 verify
+prints "$(basename "$segment")"
+expect 2 verify --json
+[ "$(jq .damaged out)" -ge 1 ] || wrong "no damage in the report"
+jq -e '.damage[0] | type == "string"' out >result || wrong "no words in the report"
+
+it "salvage keeps what is good and sets the damaged file aside"
+expect 0 salvage store
+ls store/*.corrupt store/*/*.corrupt >corrupt 2>/dev/null || [ -s corrupt ] || wrong "nothing was set aside"
+expect 0 verify
+expect 0 count files
+[ "$(cat out)" -gt 0 ] || wrong "nothing was kept"
+[ "$(cat out)" -le 20000 ] || wrong "more was kept than there was"
+nacre scan files >kept
+awk -F '\t' 'NR == FNR { value[$1] = $2; next } value[$1] != $2 { exit 1 }' in.tsv kept || wrong "something wrong was kept"
+expect 0 put files key000001 again
+expect 0 get files key000001
+says again
+
+it "damage in the middle of the log is refused, named, and salvaged"
+rm -rf store && cp -r good store
+for i in 1 2 3 4 5 6 7 8; do nacre put files "late$i" "$(printf '%0500d' $i)"; done
+expect 0 count files --prefix late
+log=
+for file in store/log/*; do
+    if grep -qa late5 "$file"; then log=$file; fi
+done
+if [ -n "$log" ]; then
+    at=$(grep -aob late5 "$log" | head -n 1 | cut -d : -f 1)
+    flip "$log" "$at"
+    if nacre count files >out 2>err; then
+        prints "" # late5 was alone in its file: a torn tail
+    else
+        blames "$(basename "$log")"
+        expect 2 put files x y
+        expect 0 salvage store
+        expect 0 get files late1
+        expect 0 count files
+    fi
+fi
+
+it "salvage of a good store loses nothing"
+rm -rf store && cp -r good store
+expect 0 salvage store --json
+jq -e . out >result || wrong "no JSON"
+nacre scan files >kept
+same in.tsv kept
+
+it "salvage of what is no store says so"
+expect 2 salvage nothing

@@ -1,0 +1,137 @@
+#!/bin/sh
+# flush, seal, compact, checkpoint, tune, resume, stats, metrics, verify, dump; and that those which only look change nothing.
+. "$(dirname "$0")/lib.sh"
+nacre create files
+awk 'BEGIN { for (i = 0; i < 5000; i++) printf "key%06d\tvalue %d\n", i, i }' >in.tsv
+nacre import files in.tsv >out
+
+it "flush brings entries to segments"
+expect 0 flush files
+expect 0 stats --json
+[ "$(jq .entries out)" -eq 5000 ] || wrong "entries in segments"
+[ "$(jq .segments out)" -ge 1 ] || wrong "segments"
+[ "$(jq -r '.collection[0].name' out)" = files ] || wrong "the collection"
+
+it "stats is a table for people"
+expect 0 stats
+prints "files"
+prints "5 000"
+expect 0 stats --watch --limit 2
+[ "$(grep -c '^on disk' out)" -eq 2 ] || wrong "two looks"
+expect 0 stats --watch --limit 2 --json
+[ "$(jq -s length out)" -eq 2 ] || wrong "two objects"
+
+it "seal, compact and resume end well"
+expect 0 put files another x
+expect 0 seal files
+expect 0 delete-prefix files key0001
+expect 0 compact files --begin key --end l
+expect 0 compact files
+expect 0 resume
+expect 0 count files
+says 4901
+expect 0 stats --json
+[ "$(jq .tombstones out)" -eq 0 ] || wrong "tombstones are left after a compaction"
+
+it "a checkpoint is a store"
+expect 0 checkpoint copy
+expect 0 --store copy count files
+says 4901
+expect 0 --store copy verify
+expect 2 checkpoint copy
+
+it "tune shows, sets and forgets"
+expect 0 tune
+prints "seal_bytes"
+expect 0 tune seal_bytes 1048576
+expect 0 tune seal_bytes --json
+[ "$(jq .value out)" -eq 1048576 ] || wrong "the value was not kept"
+[ "$(jq .set out)" = true ] || wrong "it is not said to be set"
+expect 0 tune seal_bytes default
+expect 0 tune seal_bytes --json
+[ "$(jq .set out)" = false ] || wrong "it is still said to be set"
+expect 2 tune nonsense
+blames "nonsense"
+expect 2 tune seal_bytes 1
+
+it "metrics are in the text format of Prometheus"
+expect 0 metrics
+grep -q '^# TYPE nacre_puts_total counter$' out || wrong "no type line"
+awk '!/^#/ && !/^nacre_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+$/ { exit 1 }' out || wrong "a line that is no metric"
+
+it "a good store is verified"
+expect 0 verify
+prints "all good"
+expect 0 verify --json
+[ "$(jq .damaged out)" -eq 0 ] || wrong "damage in a good store"
+[ "$(jq '.damage | length' out)" -eq 0 ] || wrong "damage in a good store"
+
+it "dump prints JSON lines of each kind of file"
+expect 0 put files logged now
+for kind in log manifest segment; do
+    case $kind in
+    log) file=$(ls -S store/log/* | head -n 1) ;;
+    manifest) file=$(ls store/manifest/* | tail -n 1) ;;
+    segment) file=$(ls store/segments/*.seg | head -n 1) ;;
+    esac
+    expect 0 dump $kind "$file"
+    [ -s out ] || wrong "nothing is said about $file"
+    jq -es 'all(type == "object")' out >result || wrong "no JSON objects about $file"
+    expect 0 dump $kind "$file" --limit 1
+    [ "$(wc -l <out)" -eq 1 ] || wrong "more than one line"
+done
+expect 2 dump segment store/nothing
+expect 2 dump segment in.tsv
+
+it "commands that look change no file"
+fingerprint store >before
+expect 0 list
+expect 0 get files key000000
+expect 0 scan files --reverse --limit 3
+expect 0 count files
+expect 0 export files out.tsv
+expect 0 tune
+expect 0 stats
+expect 0 metrics
+expect 0 verify
+expect 1 get files nothing
+fingerprint store >after
+same before after
+
+it "they work in a directory that cannot be written"
+if [ "$(id -u)" -ne 0 ]; then
+    chmod -R a-w store
+    expect 0 count files
+    chmod -R u+w store
+fi
+
+it "a writer keeps others from writing, and its name is told; those that look are not kept"
+mkfifo pipe
+nacre import files - <pipe >import.out &
+importer=$!
+exec 9>pipe
+i=0
+while ! grep -qs . store/LOCK && [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done
+awk 'BEGIN { for (i = 0; i < 3000; i++) printf "live%06d\n", i }' >&9
+i=0
+while [ "$(nacre count files --prefix live)" -lt 1000 ]; do
+    sleep 0.1
+    i=$((i + 1))
+    [ $i -lt 100 ] || wrong "what a writer acknowledged is not seen by others"
+done
+expect 2 put files key value
+blames "$importer"
+expect 0 get files key000000
+expect 0 stats
+expect 0 verify
+expect 0 stats --json
+jq -e .sequence out >result || wrong "stats beside a writer"
+exec 9>&-
+wait $importer || wrong "the writer was disturbed"
+expect 0 count files --prefix live
+says 3000
+
+it "--log tells what the engine does, as JSON lines"
+expect 0 put files key value --log
+[ ! -s err ] || jq -es 'all(has("event") and has("level") and has("fields"))' err >result || wrong "no JSON lines"
+[ -s err ] || wrong "nothing was told"

@@ -1,0 +1,280 @@
+/* Every call of the file layer and every allocation fails once, in each way it can; and from then on, for a full disk. Afterwards the store is
+   in a documented state, says so, answers reads rightly, and, opened again, has all that was acknowledged. */
+#include "base/memory.h"
+#include <stdatomic.h>
+#include "support/model.h"
+#include "support/os_memory.h"
+#include "support/store_fixture.h"
+
+#define BATCHES 60
+
+struct run {
+    nacre_os *os;
+    nacre_options options;
+    nacre_store *store;
+    nacre_collection *collections[MODEL_COLLECTIONS];
+    uint64_t seed;
+    uint32_t next_value;
+    struct model states[BATCHES + 1];
+    unsigned tried, acknowledged; /* batches; the states between may be there */
+};
+
+static _Thread_local bool quiet; /* this thread's allocations do not fail */
+
+static struct run *new_run(void)
+{
+    struct run *r = calloc(1, sizeof *r);
+    r->os = os_memory_create();
+    r->options = (nacre_options)NACRE_OPTIONS_INIT;
+    r->options.os = r->os;
+    r->options.memory_budget = 32 << 20;
+    r->options.write_timeout_ms = 200;
+    r->seed = 99;
+    return r;
+}
+
+static int open_store(struct run *r)
+{
+    int status = nacre_open("/store", &r->options, &r->store);
+    if (status == NACRE_OK) {
+        status = nacre_tune(r->store, "seal_bytes", "8192");
+    }
+    if (status == NACRE_OK) {
+        status = nacre_tune(r->store, "level0_runs", "2");
+    }
+    for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
+        status = nacre_collection_open(r->store, model_names[c], &r->collections[c]);
+        if (status == NACRE_NOT_FOUND) {
+            status = nacre_collection_create(r->store, model_names[c], NULL, &r->collections[c]);
+        }
+    }
+    return status;
+}
+
+static void close_store(struct run *r)
+{
+    for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
+        nacre_collection_close(r->collections[c]);
+        r->collections[c] = NULL;
+    }
+    int status = nacre_close(r->store);
+    assert_true(status != NACRE_HANDLES_OPEN);
+    r->store = NULL;
+}
+
+static bool documented(int status)
+{
+    return status == NACRE_OK || status == NACRE_IO || status == NACRE_NO_SPACE || status == NACRE_READ_ONLY || status == NACRE_NO_MEMORY ||
+           status == NACRE_BUSY || status == NACRE_CORRUPT;
+}
+
+/* Writes, flushes and merges; goes on after failures as a stubborn user would. A batch that failed ends the acknowledged line: the model cannot
+   know whether it is there, so the next ones are not tried. */
+static void work(struct run *r)
+{
+    nacre_batch *batch;
+    if (nacre_batch_create(&batch) != NACRE_OK) {
+        return;
+    }
+    int status = open_store(r);
+    assert_true(documented(status));
+    for (unsigned n = 0; status == NACRE_OK && n < BATCHES; n++) {
+        struct model next = r->states[r->tried];
+        nacre_batch_clear(batch);
+        quiet = true; /* filling the batch is not what is tested */
+        model_random_batch(&next, batch, r->collections, &r->seed, &r->next_value);
+        quiet = false;
+        r->states[++r->tried] = next;
+        nacre_write_options options = NACRE_WRITE_OPTIONS_INIT;
+        options.durability = n % 2 ? NACRE_DISK : NACRE_OS;
+        status = nacre_write(r->store, batch, &options);
+        assert_true(documented(status));
+        if (status == NACRE_OK) {
+            r->acknowledged = r->tried;
+        }
+        if (n % 13 == 12) {
+            assert_true(documented(nacre_flush(r->collections[n % MODEL_COLLECTIONS])));
+        }
+        if (n % 29 == 28) {
+            assert_true(documented(nacre_compact(r->collections[n % MODEL_COLLECTIONS], (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 })));
+        }
+    }
+    nacre_batch_free(batch);
+}
+
+static void check_line(struct run *r, const char *what, uint64_t nth)
+{
+    const char *wrong = "";
+    for (unsigned state = r->tried + 1; wrong && state-- > r->acknowledged;) {
+        wrong = model_compare(&r->states[state], r->collections, NULL);
+    }
+    if (wrong) {
+        fprintf(stderr, "%s, call %llu: none of the states %u to %u: %s\n", what, (unsigned long long)nth, r->acknowledged, r->tried, wrong);
+        fail();
+    }
+}
+
+static void finish(struct run *r, const char *what, uint64_t nth)
+{
+    if (r->store) {
+        close_store(r);
+    }
+    os_memory_heal(r->os);
+    os_memory_kill(r->os);
+    int status = open_store(r);
+    if (status != NACRE_OK) {
+        fprintf(stderr, "%s, call %llu: the next open gave %s: %s\n", what, (unsigned long long)nth, nacre_status_name(status), nacre_last_error());
+        fail();
+    }
+    check_line(r, what, nth);
+    close_store(r);
+    os_memory_free(r->os);
+    free(r);
+}
+
+static unsigned scale(void)
+{
+    const char *text = getenv("NACRE_TEST_SCALE");
+    return text ? (unsigned)atoi(text) : 1;
+}
+
+static void each_file_call(enum os_fault fault, bool sticky, const char *what)
+{
+    struct run *r = new_run();
+    work(r);
+    uint64_t calls = os_memory_calls(r->os);
+    finish(r, "no fault", 0);
+    uint64_t stride = calls / (90 * scale()) + 1;
+    for (uint64_t nth = 1; nth < calls; nth += stride) {
+        r = new_run();
+        os_memory_fail(r->os, nth, fault, sticky);
+        work(r);
+        finish(r, what, nth);
+    }
+}
+
+static void an_io_error_at_any_call_loses_nothing(void **state)
+{
+    (void)state;
+    each_file_call(OS_FAULT_IO, false, "one I/O error");
+}
+
+static void a_full_disk_from_any_call_on_loses_nothing(void **state)
+{
+    (void)state;
+    each_file_call(OS_FAULT_NO_SPACE, true, "a disk that stays full");
+}
+
+static void a_short_write_at_any_call_loses_nothing(void **state)
+{
+    (void)state;
+    each_file_call(OS_FAULT_SHORT_WRITE, false, "one short write");
+}
+
+struct nth_allocation { _Atomic uint64_t left; };
+
+static bool nth_fails(void *context, size_t bytes)
+{
+    (void)bytes;
+    return !quiet && atomic_fetch_sub(&((struct nth_allocation *)context)->left, 1) == 1;
+}
+
+static void an_allocation_that_fails_loses_nothing(void **state)
+{
+    (void)state;
+    struct nth_allocation nth = { UINT64_MAX };
+    struct run *r = new_run();
+    memory_set_fault(nth_fails, &nth);
+    work(r);
+    memory_set_fault(NULL, NULL);
+    uint64_t allocations = UINT64_MAX - nth.left;
+    finish(r, "no fault", 0);
+    uint64_t stride = allocations / (150 * scale()) + 1;
+    for (uint64_t n = 1; n < allocations; n += stride) {
+        r = new_run();
+        nth.left = n;
+        memory_set_fault(nth_fails, &nth);
+        work(r);
+        memory_set_fault(NULL, NULL);
+        finish(r, "one failed allocation", n);
+    }
+}
+
+static void a_failed_sync_of_the_log_makes_the_store_read_only_until_resumed(void **state)
+{
+    (void)state;
+    struct run *r = new_run();
+    assert_ok(open_store(r));
+    nacre_write_options disk = NACRE_WRITE_OPTIONS_INIT;
+    disk.durability = NACRE_DISK;
+    assert_ok(nacre_put(r->collections[0], model_key(0), text("first"), &disk));
+    os_memory_fail_matching(r->os, "sync", "/log/", OS_FAULT_IO, 1);
+    assert_code(nacre_put(r->collections[0], model_key(1), text("second"), &disk), NACRE_IO);
+    assert_code(nacre_put(r->collections[0], model_key(2), text("third"), &disk), NACRE_READ_ONLY);
+    char reason[200];
+    assert_int_equal(nacre_store_state(r->store, reason, sizeof reason), NACRE_STATE_READ_ONLY);
+    assert_true(strlen(reason) > 0);
+    nacre_value value;
+    assert_ok(nacre_get(r->collections[0], model_key(0), NULL, &value));
+    nacre_value_release(&value);
+    assert_ok(nacre_resume(r->store));
+    assert_int_equal(nacre_store_state(r->store, reason, sizeof reason), NACRE_STATE_OK);
+    assert_ok(nacre_put(r->collections[0], model_key(2), text("third"), &disk));
+    close_store(r);
+    os_memory_restart(r->os, 5);
+    assert_ok(open_store(r));
+    assert_ok(nacre_get(r->collections[0], model_key(0), NULL, &value));
+    nacre_value_release(&value);
+    assert_ok(nacre_get(r->collections[0], model_key(2), NULL, &value));
+    nacre_value_release(&value);
+    close_store(r);
+    os_memory_free(r->os);
+    free(r);
+}
+
+static void a_full_disk_makes_the_store_read_only_and_resume_brings_it_back(void **state)
+{
+    (void)state;
+    struct run *r = new_run();
+    assert_ok(open_store(r));
+    char value[1000];
+    memset(value, 'x', sizeof value);
+    os_memory_set_space(r->os, 64 << 10);
+    int status = NACRE_OK;
+    unsigned n = 0;
+    for (; status == NACRE_OK && n < 100000; n++) {
+        char key[20];
+        snprintf(key, sizeof key, "%08u", n);
+        status = nacre_put(r->collections[0], text(key), (nacre_slice){ value, sizeof value }, NULL);
+    }
+    assert_true(status == NACRE_READ_ONLY || status == NACRE_NO_SPACE || status == NACRE_BUSY);
+    assert_int_equal(nacre_store_state(r->store, NULL, 0), NACRE_STATE_READ_ONLY);
+    assert_code(nacre_resume(r->store), NACRE_NO_SPACE);
+    os_memory_set_space(r->os, UINT64_MAX);
+    assert_ok(nacre_resume(r->store));
+    assert_ok(nacre_put(r->collections[0], text("after"), text("v"), NULL));
+    assert_ok(nacre_flush(r->collections[0]));
+    for (unsigned i = 0; i + 1 < n; i++) {
+        char key[20];
+        nacre_value got;
+        snprintf(key, sizeof key, "%08u", i);
+        assert_ok(nacre_get(r->collections[0], text(key), NULL, &got));
+        nacre_value_release(&got);
+    }
+    close_store(r);
+    os_memory_free(r->os);
+    free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failed_sync_of_the_log_makes_the_store_read_only_until_resumed),
+        cmocka_unit_test(a_full_disk_makes_the_store_read_only_and_resume_brings_it_back),
+        cmocka_unit_test(an_io_error_at_any_call_loses_nothing),
+        cmocka_unit_test(a_short_write_at_any_call_loses_nothing),
+        cmocka_unit_test(a_full_disk_from_any_call_on_loses_nothing),
+        cmocka_unit_test(an_allocation_that_fails_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
