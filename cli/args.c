@@ -29,7 +29,8 @@ static int unknown_option(const struct arguments *arguments, const char *text, s
     if (near) {
         return complain("unknown option --%s; did you mean --%s?", name, near);
     }
-    return complain("unknown option --%s; `nacre %s--help` lists the options", name, arguments->command ? "COMMAND " : "");
+    return complain("unknown option --%s; `nacre %s--help` lists the options", name,
+                    arguments->command ? "COMMAND " : "");
 }
 
 /* Takes one option, and the next argument where it needs one: *used gets how many were taken. */
@@ -83,13 +84,13 @@ static int check(const struct arguments *arguments)
     }
     for (unsigned id = 0; id < OPTION_COUNT; id++) {
         if (arguments->options[id] && !(allowed & (UINT64_C(1) << id))) {
-            return complain("%s has no option --%s; `nacre %s --help` lists its options", command ? command->name : "nacre",
-                            option_table[id].name, command ? command->name : "");
+            return complain("%s has no option --%s; `nacre %s --help` lists its options",
+                            command ? command->name : "nacre", option_table[id].name, command ? command->name : "");
         }
     }
     if (command && (arguments->count < command->least || arguments->count > command->most)) {
-        return complain("too %s arguments; usage: nacre [OPTIONS] %s %s", arguments->count < command->least ? "few" : "many", command->name,
-                        command->arguments);
+        return complain("too %s arguments; usage: nacre [OPTIONS] %s %s",
+                        arguments->count < command->least ? "few" : "many", command->name, command->arguments);
     }
     return RESULT_OK;
 }
@@ -156,7 +157,10 @@ bool option_durability(const struct arguments *arguments, nacre_durability *valu
 
 int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 bool hex_decode(const char *text, size_t size, struct bytes *bytes)

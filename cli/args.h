@@ -31,12 +31,13 @@ struct bytes {
     unsigned char *data; /* free */
     size_t size;
 };
-bool key_from_text(const struct arguments *, const char *text, struct bytes *key); /* false after saying what is wrong */
+bool key_from_text(const struct arguments *, const char *text,
+                   struct bytes *key); /* false after saying what is wrong */
 bool key_from_option(const struct arguments *, enum option_id, struct bytes *key); /* empty where it was not given */
 static inline nacre_slice slice_of(const struct bytes *bytes)
 {
     return (nacre_slice){ bytes->data, bytes->size };
 }
-int hex_digit(char c); /* -1: it is none */
+int hex_digit(char c);                                               /* -1: it is none */
 bool hex_decode(const char *text, size_t size, struct bytes *bytes); /* false: no hexadecimal, or no memory */
 #endif

@@ -7,10 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POOL_BYTES    (UINT64_C(1) << 20)
-#define VALUE_MOST    (UINT64_C(256) << 20)
-#define USUAL_ROUND   "fillseq,fillsync,fillrandom,overwrite,fillbatch,readrandom,readmissing,readhot,readseq,readreverse," \
-                      "seekrandom,compact,readrandom,readseq,seekrandom,deleterandom,open"
+#define POOL_BYTES (UINT64_C(1) << 20)
+#define VALUE_MOST (UINT64_C(256) << 20)
+#define USUAL_ROUND \
+    "fillseq,fillsync,fillrandom,overwrite,fillbatch,readrandom,readmissing,readhot,readseq,readreverse," \
+    "seekrandom,compact,readrandom,readseq,seekrandom,deleterandom,open"
 
 static int make_collection(struct bench *bench, bool fresh)
 {
@@ -104,7 +105,9 @@ static void print_line(const struct worker *sum, double seconds)
         printf(" %8s", "-");
     }
     for (unsigned i = 0; i < 4; i++) {
-        printf(" %9s", sum->workload->timed ? figure_time((double)histogram_percentile(sum->times, percents[i]) * 1e-9, time) : "-");
+        printf(" %9s", sum->workload->timed
+                           ? figure_time((double)histogram_percentile(sum->times, percents[i]) * 1e-9, time)
+                           : "-");
     }
     if (sum->looked_up) {
         printf("  %.1f %% found", 100 * (double)sum->found / (double)sum->looked_up);
@@ -115,16 +118,19 @@ static void print_line(const struct worker *sum, double seconds)
 
 static void print_json(const struct worker *sum, double seconds)
 {
-    printf("{\"name\":\"%s\",\"operations\":%llu,\"seconds\":%.6f,\"operations_per_second\":%.1f,\"megabytes_per_second\":%.3f",
+    printf("{\"name\":\"%s\",\"operations\":%llu,\"seconds\":%.6f,\"operations_per_second\":%.1f,\"megabytes_per_"
+           "second\":%.3f",
            sum->workload->name, (unsigned long long)sum->operations, seconds, (double)sum->operations / seconds,
            (double)sum->bytes / seconds / 1e6);
     if (sum->workload->timed) {
-        printf(",\"p50_ns\":%llu,\"p99_ns\":%llu,\"p99_9_ns\":%llu,\"max_ns\":%llu", (unsigned long long)histogram_percentile(sum->times, 50),
-               (unsigned long long)histogram_percentile(sum->times, 99), (unsigned long long)histogram_percentile(sum->times, 99.9),
-               (unsigned long long)sum->times->most);
+        printf(",\"p50_ns\":%llu,\"p99_ns\":%llu,\"p99_9_ns\":%llu,\"max_ns\":%llu",
+               (unsigned long long)histogram_percentile(sum->times, 50),
+               (unsigned long long)histogram_percentile(sum->times, 99),
+               (unsigned long long)histogram_percentile(sum->times, 99.9), (unsigned long long)sum->times->most);
     }
     if (sum->looked_up) {
-        printf(",\"looked_up\":%llu,\"found\":%llu", (unsigned long long)sum->looked_up, (unsigned long long)sum->found);
+        printf(",\"looked_up\":%llu,\"found\":%llu", (unsigned long long)sum->looked_up,
+               (unsigned long long)sum->found);
     }
     puts("}");
     fflush(stdout);
@@ -173,7 +179,8 @@ static int run_workload(struct bench *bench, const struct workload *workload, st
         print_line(&workers[0], seconds);
     }
     if (workers[0].wrong) {
-        return complain("bench: %s: %llu entries that were read are wrong", workload->name, (unsigned long long)workers[0].wrong);
+        return complain("bench: %s: %llu entries that were read are wrong", workload->name,
+                        (unsigned long long)workers[0].wrong);
     }
     return RESULT_OK;
 }
@@ -202,8 +209,9 @@ static void print_heading(const struct bench *bench)
     if (option_given(bench->arguments, OPTION_JSON)) {
         return;
     }
-    printf("%s: %s entries, keys %u B, values %s, %llu thread%s\n\n", bench->path, figure_exact(bench->entries, entries), BENCH_KEY_SIZE,
-           figure_bytes((double)bench->value_size, size), (unsigned long long)bench->threads, bench->threads > 1 ? "s" : "");
+    printf("%s: %s entries, keys %u B, values %s, %llu thread%s\n\n", bench->path,
+           figure_exact(bench->entries, entries), BENCH_KEY_SIZE, figure_bytes((double)bench->value_size, size),
+           (unsigned long long)bench->threads, bench->threads > 1 ? "s" : "");
     printf("%-13s %9s %11s %8s %9s %9s %9s %9s\n", "", "time", "ops/s", "MB/s", "p50", "p99", "p99.9", "max");
 }
 
@@ -258,15 +266,20 @@ static int run_in(struct bench *bench, const char *names)
 
 int run_bench(const struct arguments *arguments)
 {
-    struct bench bench = { .arguments = arguments, .entries = 100000, .value_size = 100, .threads = 1, .batch = 1000, .durability = NACRE_OS };
+    struct bench bench = { .arguments = arguments,
+                           .entries = 100000,
+                           .value_size = 100,
+                           .threads = 1,
+                           .batch = 1000,
+                           .durability = NACRE_OS };
     const char *names = arguments->count ? arguments->items[0] : USUAL_ROUND;
     const char *base = getenv("TMPDIR");
     char own[4096];
     if (!option_number(arguments, OPTION_NUM, 1, UINT64_C(1000000000000), &bench.entries) ||
         !option_number(arguments, OPTION_VALUE_SIZE, 0, VALUE_MOST, &bench.value_size) ||
         !option_number(arguments, OPTION_THREADS, 1, BENCH_THREADS, &bench.threads) ||
-        !option_number(arguments, OPTION_BATCH, 1, 1000000, &bench.batch) || !option_durability(arguments, &bench.durability) ||
-        !names_are_good(names)) {
+        !option_number(arguments, OPTION_BATCH, 1, 1000000, &bench.batch) ||
+        !option_durability(arguments, &bench.durability) || !names_are_good(names)) {
         return RESULT_ERROR;
     }
     if (option_given(arguments, OPTION_STORE) || getenv("NACRE_STORE")) {
@@ -279,5 +292,6 @@ int run_bench(const struct arguments *arguments)
     }
     bench.path = own;
     int result = run_in(&bench, names);
-    return nftw(own, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? result : complain("bench: %s cannot be removed: %m", own);
+    return nftw(own, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? result
+                                                                : complain("bench: %s cannot be removed: %m", own);
 }

@@ -35,12 +35,12 @@ struct worker {
     struct bench *bench;
     const struct workload *workload;
     pthread_t thread;
-    uint64_t first, end;  /* its share of the operations */
-    uint64_t random;      /* state */
+    uint64_t first, end; /* its share of the operations */
+    uint64_t random;     /* state */
     struct histogram *times;
     uint64_t operations, bytes, found, looked_up, wrong;
     int status;
-    char detail[512];     /* of the failure */
+    char detail[512]; /* of the failure */
 };
 
 #endif

@@ -80,7 +80,8 @@ static int put(struct worker *worker, uint64_t number, nacre_durability durabili
     char text[BENCH_KEY_SIZE];
     options.durability = durability;
     worker->bytes += BENCH_KEY_SIZE + worker->bench->value_size;
-    return nacre_put(worker->bench->session.collection, key_of(number, text), value_of(worker->bench, number), &options);
+    return nacre_put(worker->bench->session.collection, key_of(number, text), value_of(worker->bench, number),
+                     &options);
 }
 
 static int put_step(struct worker *worker, uint64_t number)

@@ -5,7 +5,10 @@
 
 static const char *kind_name(nacre_kind kind)
 {
-    return kind == NACRE_ORDERED ? "ordered" : kind == NACRE_STRINGS ? "strings" : kind == NACRE_VECTORS ? "vectors" : "unknown";
+    return kind == NACRE_ORDERED   ? "ordered"
+           : kind == NACRE_STRINGS ? "strings"
+           : kind == NACRE_VECTORS ? "vectors"
+                                   : "unknown";
 }
 
 static bool kind_from_text(const char *text, nacre_kind *kind)
@@ -78,7 +81,8 @@ int run_list(const struct arguments *arguments)
         }
         fputs(i ? ",\n {\"name\":" : "[{\"name\":", stdout);
         print_json_text(stdout, (nacre_slice){ list[i].name, strlen(list[i].name) });
-        printf(",\"kind\":\"%s\",\"default_ttl_ms\":%llu}", kind_name(list[i].kind), (unsigned long long)list[i].default_ttl_ms);
+        printf(",\"kind\":\"%s\",\"default_ttl_ms\":%llu}", kind_name(list[i].kind),
+               (unsigned long long)list[i].default_ttl_ms);
     }
     if (option_given(arguments, OPTION_JSON)) {
         puts(count ? "]" : "[]");

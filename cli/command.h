@@ -26,7 +26,8 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(LIMIT, "limit", "N", "stop after N") \
     X(KEYS_ONLY, "keys-only", NULL, "leave the values out") \
     X(RAW, "raw", NULL, "print the bytes of the value and nothing else") \
-    X(FORMAT, "format", "FORMAT", "lines, tsv, csv or jsonl; export: tsv or jsonl. Without it the file's name decides") \
+    X(FORMAT, "format", "FORMAT", \
+      "lines, tsv, csv or jsonl; export: tsv or jsonl. Without it the file's name decides") \
     X(HEADER, "header", NULL, "pass over the first line") \
     X(WATCH, "watch", NULL, "show it anew every second, until interrupted") \
     X(NUM, "num", "N", "entries, default 100000") \
@@ -38,7 +39,7 @@ enum option_id {
 #define OPTION_ENUM(id, name, argument, text) OPTION_##id,
     OPTION_TABLE(OPTION_ENUM)
 #undef OPTION_ENUM
-    OPTION_COUNT
+        OPTION_COUNT
 };
 #define OPTION_BIT(id) (UINT64_C(1) << OPTION_##id)
 
@@ -49,13 +50,13 @@ extern const struct option_row option_table[OPTION_COUNT];
 
 struct arguments;
 struct command {
-    const char *group;        /* heading in the help */
-    const char *name;         /* "delete-range" */
-    const char *arguments;    /* "NAME BEGIN END" */
-    unsigned least, most;     /* how many of them */
-    uint64_t options;         /* OPTION_BIT()s besides the general ones */
-    const char *summary;      /* one line */
-    const char *text;         /* paragraphs divided by empty lines */
+    const char *group;     /* heading in the help */
+    const char *name;      /* "delete-range" */
+    const char *arguments; /* "NAME BEGIN END" */
+    unsigned least, most;  /* how many of them */
+    uint64_t options;      /* OPTION_BIT()s besides the general ones */
+    const char *summary;   /* one line */
+    const char *text;      /* paragraphs divided by empty lines */
     int (*run)(const struct arguments *);
 };
 extern const struct command command_table[];

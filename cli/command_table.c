@@ -20,18 +20,21 @@ static const char bench_text[] =
     "end. The level of durability is os unless --durability says otherwise.";
 
 static const char import_text[] =
-    "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty), tsv and csv (first column key, second "
+    "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty), tsv and csv (first column "
+    "key, second "
     "value, further ones are passed over), jsonl (an object per line with `key` or `key_hex`, and `value` or "
     "`value_hex`; a value that is no string is kept as its JSON text). In tsv \\t \\n \\r \\\\ and \\xNN stand for "
     "bytes, as `export` and `scan` write them. In csv quotes are as in RFC 4180. Without --format the ending of the "
     "file's name decides, and else it is lines. Empty lines are passed over.\n\n"
-    "Entries are written in batches (--batch, default 1000), each as a whole or not at all, at level os; at the end all of them "
+    "Entries are written in batches (--batch, default 1000), each as a whole or not at all, at level os; at the end "
+    "all of them "
     "are brought to the disk. A line that cannot be read ends the import with its number; what came before it stays.";
 
 /* group, name, arguments, least, most, options, summary, text, run */
 const struct command command_table[] = {
     { "Collections", "create", "NAME", 1, 1, OPTION_BIT(KIND) | OPTION_BIT(TTL), "make a collection",
-      "Makes the store too where there is none. With --ttl entries expire after so many milliseconds unless their put says "
+      "Makes the store too where there is none. With --ttl entries expire after so many milliseconds unless their put "
+      "says "
       "otherwise.",
       run_create },
     { "Collections", "drop", "NAME", 1, 1, 0, "remove a collection with all that is in it",
@@ -39,27 +42,34 @@ const struct command command_table[] = {
     { "Collections", "list", "", 0, 0, 0, "list the collections", NULL, run_list },
 
     { "Data", "put", "NAME KEY [VALUE]", 2, 3, OPTION_BIT(TTL) | OPTION_BIT(DURABILITY), "store a value under a key",
-      "VALUE `-` is read from standard input, as it is; without VALUE the value is empty. The default level is disk.", run_put },
+      "VALUE `-` is read from standard input, as it is; without VALUE the value is empty. The default level is disk.",
+      run_put },
     { "Data", "get", "NAME KEY", 2, 2, OPTION_BIT(RAW), "print the value of a key",
       "Prints the value and a newline (--raw: without the newline). Ends with 1 where there is no such key.", run_get },
     { "Data", "delete", "NAME KEY...", 2, UINT32_MAX, OPTION_BIT(DURABILITY), "remove keys",
       "All keys are removed together, or none. Keys that are not there are no error.", run_delete },
-    { "Data", "delete-range", "NAME BEGIN END", 3, 3, OPTION_BIT(DURABILITY), "remove all keys from BEGIN up to, not with, END",
-      "An empty BEGIN is from the first key, an empty END to the last. One record, whatever the number of keys.", run_delete_range },
+    { "Data", "delete-range", "NAME BEGIN END", 3, 3, OPTION_BIT(DURABILITY),
+      "remove all keys from BEGIN up to, not with, END",
+      "An empty BEGIN is from the first key, an empty END to the last. One record, whatever the number of keys.",
+      run_delete_range },
     { "Data", "delete-prefix", "NAME PREFIX", 2, 2, OPTION_BIT(DURABILITY), "remove all keys that begin with PREFIX",
       "One record, whatever the number of keys.", run_delete_prefix },
     { "Data", "clear", "NAME", 1, 1, 0, "remove all entries of a collection", NULL, run_clear },
-    { "Data", "scan", "NAME", 1, 1,
-      RANGE_OPTIONS | OPTION_BIT(REVERSE) | OPTION_BIT(LIMIT) | OPTION_BIT(KEYS_ONLY), "print entries in the order of their keys",
-      "One line per entry: key, tab, value. Bytes that are no printable UTF-8 are written as \\t \\n \\r \\\\ or \\xNN; --json "
-      "writes an object per line, with `key_hex` or `value_hex` for what is no UTF-8. Ends with 1 where no key lies in the "
+    { "Data", "scan", "NAME", 1, 1, RANGE_OPTIONS | OPTION_BIT(REVERSE) | OPTION_BIT(LIMIT) | OPTION_BIT(KEYS_ONLY),
+      "print entries in the order of their keys",
+      "One line per entry: key, tab, value. Bytes that are no printable UTF-8 are written as \\t \\n \\r \\\\ or "
+      "\\xNN; --json "
+      "writes an object per line, with `key_hex` or `value_hex` for what is no UTF-8. Ends with 1 where no key lies in "
+      "the "
       "range.",
       run_scan },
-    { "Data", "count", "NAME", 1, 1, RANGE_OPTIONS, "count entries", "Prints 0 and ends with 0 where there are none.", run_count },
+    { "Data", "count", "NAME", 1, 1, RANGE_OPTIONS, "count entries", "Prints 0 and ends with 0 where there are none.",
+      run_count },
     { "Data", "import", "NAME FILE", 2, 2,
       OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) | OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(BATCH),
       "store the entries of a file", import_text, run_import },
-    { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT), "write entries to a file that import reads",
+    { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
+      "write entries to a file that import reads",
       "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete. The format is "
       "tsv, or jsonl where the name ends so or --format says so. Times to live are not written.",
       run_export },
@@ -68,31 +78,37 @@ const struct command command_table[] = {
       "bring what is in memory to segments, and wait", NULL, run_flush },
     { "Keeping house (never needed, it happens by itself)", "seal", "NAME", 1, 1, 0,
       "begin a new memtable; the old one goes to a segment behind",
-      "The command ends at once, and so may leave the segment to the next opening of the store. `flush` waits.", run_seal },
-    { "Keeping house (never needed, it happens by itself)", "compact", "NAME", 1, 1, OPTION_BIT(BEGIN) | OPTION_BIT(END),
-      "merge a collection, or a range of it, into its deepest level", "Gives back the space of what was deleted, and waits.",
-      run_compact },
+      "The command ends at once, and so may leave the segment to the next opening of the store. `flush` waits.",
+      run_seal },
+    { "Keeping house (never needed, it happens by itself)", "compact", "NAME", 1, 1,
+      OPTION_BIT(BEGIN) | OPTION_BIT(END), "merge a collection, or a range of it, into its deepest level",
+      "Gives back the space of what was deleted, and waits.", run_compact },
     { "Keeping house (never needed, it happens by itself)", "checkpoint", "DIR", 1, 1, 0,
       "copy the store to a directory that opens as a store",
       "DIR must not exist. On the same file system files are linked, so the copy costs little.", run_checkpoint },
     { "Keeping house (never needed, it happens by itself)", "tune", "[NAME [VALUE]]", 0, 2, 0,
       "show or set tuning parameters",
-      "Without NAME all of them, with their ranges. VALUE is a number, or `default` to leave the choice to the engine.", run_tune },
+      "Without NAME all of them, with their ranges. VALUE is a number, or `default` to leave the choice to the engine.",
+      run_tune },
     { "Keeping house (never needed, it happens by itself)", "resume", "", 0, 0, 0,
       "make the store writable again after its disk was full", NULL, run_resume },
 
-    { "Looking inside", "stats", "", 0, 0, OPTION_BIT(WATCH) | OPTION_BIT(LIMIT), "show the state and the figures of the store",
+    { "Looking inside", "stats", "", 0, 0, OPTION_BIT(WATCH) | OPTION_BIT(LIMIT),
+      "show the state and the figures of the store",
       "Works beside a program that writes. --watch shows a live view (with --limit N: so many times); --json is what "
       "nacre_stats gives. Counters begin at the opening, and this command has an opening of its own; sizes, levels and "
       "the sequence number are those of the store.",
       run_stats },
-    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus", NULL, run_metrics },
+    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus", NULL,
+      run_metrics },
     { "Looking inside", "verify", "", 0, 0, 0, "read every file and check it",
       "Changes nothing. Damage is named by file and offset, and ends the command with 2.", run_verify },
-    { "Looking inside", "dump", "log|manifest|segment FILE", 2, 2, OPTION_BIT(LIMIT), "print what a file of the store says",
+    { "Looking inside", "dump", "log|manifest|segment FILE", 2, 2, OPTION_BIT(LIMIT),
+      "print what a file of the store says",
       "One JSON object per line. Damage ends it with 2, after the lines before it.", run_dump },
     { "Looking inside", "salvage", "DIR", 1, 1, 0, "repair a damaged store as far as it can be",
-      "DIR is the store; no other program may have it open. Damaged files are kept as *.corrupt. Prints what was found, kept and "
+      "DIR is the store; no other program may have it open. Damaged files are kept as *.corrupt. Prints what was "
+      "found, kept and "
       "lost.",
       run_salvage },
     { "Looking inside", "bench", "[NAMES]", 0, 1,

@@ -36,8 +36,8 @@ int run_put(const struct arguments *arguments)
     struct bytes key = { NULL, 0 }, input = { NULL, 0 };
     int result = RESULT_ERROR;
     const char *text = arguments->count > 2 ? arguments->items[2] : "";
-    if (!option_number(arguments, OPTION_TTL, 1, UINT64_MAX, &options.ttl_ms) || !option_durability(arguments, &options.durability) ||
-        !key_from_text(arguments, arguments->items[1], &key)) {
+    if (!option_number(arguments, OPTION_TTL, 1, UINT64_MAX, &options.ttl_ms) ||
+        !option_durability(arguments, &options.durability) || !key_from_text(arguments, arguments->items[1], &key)) {
         return RESULT_ERROR;
     }
     nacre_slice value = { text, strlen(text) };

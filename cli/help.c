@@ -7,10 +7,12 @@
 #define TEXT_WIDTH 100
 
 const char program_text[] = "look into and change a nacre store";
-const char store_text[] = "A store is a directory; --store or the environment's NACRE_STORE names it. Commands that only look open it "
-                          "read-only, change nothing, and work beside a program that has it open for writing.";
-const char results_text[] = "Ends with 0 when all went well, 1 when what was asked for is not there, and 2 after an error, "
-                            "which is told on standard error.";
+const char store_text[] =
+    "A store is a directory; --store or the environment's NACRE_STORE names it. Commands that only look open it "
+    "read-only, change nothing, and work beside a program that has it open for writing.";
+const char results_text[] =
+    "Ends with 0 when all went well, 1 when what was asked for is not there, and 2 after an error, "
+    "which is told on standard error.";
 
 /* Prints text in lines of at most TEXT_WIDTH, words kept whole; an empty line in it stays. The cursor stands at column
    `column`; further lines begin at `indent`. */
@@ -52,7 +54,8 @@ static void print_options(FILE *out, uint64_t options)
         if (!(options & (UINT64_C(1) << id))) {
             continue;
         }
-        int used = fprintf(out, "  --%s%s%s", option->name, option->argument ? " " : "", option->argument ? option->argument : "");
+        int used = fprintf(out, "  --%s%s%s", option->name, option->argument ? " " : "",
+                           option->argument ? option->argument : "");
         fprintf(out, "%*s", COLUMN - used, "");
         print_wrapped(out, option->text, COLUMN, COLUMN);
     }
@@ -108,7 +111,8 @@ int run_help(const struct arguments *arguments)
     const struct command *command = command_find(arguments->items[0]);
     if (!command) {
         const char *near = command_nearest(arguments->items[0]);
-        return complain("there is no command %s%s%s%s", arguments->items[0], near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return complain("there is no command %s%s%s%s", arguments->items[0], near ? "; did you mean " : "",
+                        near ? near : "", near ? "?" : "");
     }
     help_print_command(stdout, command);
     return RESULT_OK;

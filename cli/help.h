@@ -4,7 +4,7 @@
 #include "command.h"
 #include <stdio.h>
 
-void help_print(FILE *);                                      /* all commands */
-void help_print_command(FILE *, const struct command *);      /* one of them */
+void help_print(FILE *);                                        /* all commands */
+void help_print_command(FILE *, const struct command *);        /* one of them */
 extern const char program_text[], store_text[], results_text[]; /* said in the help and in the man page */
 #endif

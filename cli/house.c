@@ -65,11 +65,14 @@ int run_resume(const struct arguments *arguments)
 static void print_parameter(const char *name, const json_t *parameter)
 {
     char range[64];
-    snprintf(range, sizeof range, "%" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(parameter, "least")),
+    snprintf(range, sizeof range, "%" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(parameter, "least")),
              json_integer_value(json_object_get(parameter, "most")));
-    printf("%-20s %14" JSON_INTEGER_FORMAT " %-8s %s: %s (%s)\n", name, json_integer_value(json_object_get(parameter, "value")),
-           json_is_true(json_object_get(parameter, "set")) ? "set" : "default", json_string_value(json_object_get(parameter, "unit")),
-           json_string_value(json_object_get(parameter, "text")), range);
+    printf("%-20s %14" JSON_INTEGER_FORMAT " %-8s %s: %s (%s)\n", name,
+           json_integer_value(json_object_get(parameter, "value")),
+           json_is_true(json_object_get(parameter, "set")) ? "set" : "default",
+           json_string_value(json_object_get(parameter, "unit")), json_string_value(json_object_get(parameter, "text")),
+           range);
 }
 
 /* All parameters, or the one of that name. */
@@ -91,7 +94,8 @@ static int show_tuning(const struct arguments *arguments, const char *text, cons
     } else if (wanted) {
         print_parameter(wanted, parameter);
     } else {
-        json_object_foreach(tuning, name, parameter) {
+        json_object_foreach(tuning, name, parameter)
+        {
             print_parameter(name, parameter);
         }
     }
@@ -103,12 +107,14 @@ int run_tune(const struct arguments *arguments)
 {
     struct session session;
     bool sets = arguments->count == 2;
-    if (session_open(&session, arguments, sets ? SESSION_WRITE : SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+    if (session_open(&session, arguments, sets ? SESSION_WRITE : SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) !=
+        RESULT_OK) {
         return RESULT_ERROR;
     }
     int result = RESULT_OK;
     char *text = NULL;
-    int status = sets ? nacre_tune(session.store, arguments->items[0], arguments->items[1]) : nacre_tuning(session.store, &text);
+    int status =
+        sets ? nacre_tune(session.store, arguments->items[0], arguments->items[1]) : nacre_tuning(session.store, &text);
     if (status != NACRE_OK) {
         result = complain_status("tune", status);
     } else if (!sets) {

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BATCH_ENTRIES       1000u
-#define BATCH_BYTES_MOST    (UINT64_C(16) << 20) /* a batch of large values is written earlier */
-#define WRITE_TIMEOUT_MS    120000u              /* an import waits longer for room than a program would */
+#define BATCH_ENTRIES    1000u
+#define BATCH_BYTES_MOST (UINT64_C(16) << 20) /* a batch of large values is written earlier */
+#define WRITE_TIMEOUT_MS 120000u              /* an import waits longer for room than a program would */
 
 struct import {
     struct session session;
@@ -37,11 +37,14 @@ static int read_all(struct import *import)
 {
     int got;
     while ((got = record_read(&import->reader)) > 0) {
-        int status = nacre_batch_put(import->batch, import->session.collection, import->reader.key, import->reader.value);
+        int status =
+            nacre_batch_put(import->batch, import->session.collection, import->reader.key, import->reader.value);
         if (status != NACRE_OK) {
-            return complain("import: %s, line %llu: %s", import->reader.name, (unsigned long long)import->reader.line, nacre_last_error());
+            return complain("import: %s, line %llu: %s", import->reader.name, (unsigned long long)import->reader.line,
+                            nacre_last_error());
         }
-        if ((nacre_batch_count(import->batch) >= import->batch_entries || nacre_batch_bytes(import->batch) >= BATCH_BYTES_MOST) &&
+        if ((nacre_batch_count(import->batch) >= import->batch_entries ||
+             nacre_batch_bytes(import->batch) >= BATCH_BYTES_MOST) &&
             write_batch(import) != RESULT_OK) {
             return RESULT_ERROR;
         }
@@ -70,8 +73,9 @@ static void print_summary(const struct arguments *arguments, const struct import
 {
     char entries[FIGURE_SIZE], rate[FIGURE_SIZE], time[FIGURE_SIZE];
     if (option_given(arguments, OPTION_JSON)) {
-        fprintf(out, "{\"entries\":%llu,\"bytes\":%llu,\"empty_lines\":%llu,\"seconds\":%.6f}\n", (unsigned long long)import->entries,
-                (unsigned long long)import->reader.bytes, (unsigned long long)import->reader.empty, seconds);
+        fprintf(out, "{\"entries\":%llu,\"bytes\":%llu,\"empty_lines\":%llu,\"seconds\":%.6f}\n",
+                (unsigned long long)import->entries, (unsigned long long)import->reader.bytes,
+                (unsigned long long)import->reader.empty, seconds);
         return;
     }
     fprintf(out, "imported %s entries in %s (%s/s)", figure_exact(import->entries, entries), figure_time(seconds, time),
@@ -89,12 +93,14 @@ int run_import(const struct arguments *arguments)
     bool input = strcmp(path, "-") == 0;
     struct stat about;
     int result = RESULT_ERROR;
-    import.reader = (struct record_reader){ .name = input ? "standard input" : path, .hex = option_given(arguments, OPTION_HEX) };
+    import.reader =
+        (struct record_reader){ .name = input ? "standard input" : path, .hex = option_given(arguments, OPTION_HEX) };
     import.options.durability = NACRE_OS;
     import.options.timeout_ms = WRITE_TIMEOUT_MS;
     if (!record_format_choose(arguments, path, RECORD_LINES, &import.reader.format) ||
         !option_number(arguments, OPTION_TTL, 1, UINT64_MAX, &import.options.ttl_ms) ||
-        !option_number(arguments, OPTION_BATCH, 1, 1000000, &import.batch_entries) || !option_durability(arguments, &import.options.durability)) {
+        !option_number(arguments, OPTION_BATCH, 1, 1000000, &import.batch_entries) ||
+        !option_durability(arguments, &import.options.durability)) {
         return RESULT_ERROR;
     }
     import.reader.file = input ? stdin : fopen(path, "r");
@@ -102,7 +108,8 @@ int run_import(const struct arguments *arguments)
         complain("import: %s: %m", import.reader.name);
         goto done;
     }
-    if (session_open(&import.session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, arguments->items[0]) != RESULT_OK) {
+    if (session_open(&import.session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, arguments->items[0]) !=
+        RESULT_OK) {
         goto done;
     }
     progress_begin(&import.progress, "import", S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0);

@@ -23,8 +23,8 @@ int run_metrics(const struct arguments *arguments)
 static void print_report_json(const nacre_verify_report *report)
 {
     const char *line = report->damage ? report->damage : "";
-    printf("{\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"damage\":[", report->files,
-           report->bytes, report->entries, report->damaged);
+    printf("{\"files\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"damage\":[",
+           report->files, report->bytes, report->entries, report->damaged);
     for (bool first = true; *line; first = false) {
         size_t size = strcspn(line, "\n");
         fputs(first ? "" : ",", stdout);
@@ -40,8 +40,9 @@ static void print_report(const nacre_verify_report *report)
     if (report->damage) {
         fputs(report->damage, stdout);
     }
-    printf("%s files, %s, %s entries: %s", figure_exact(report->files, files), figure_bytes((double)report->bytes, bytes),
-           figure_exact(report->entries, entries), report->damaged ? "" : "all good\n");
+    printf("%s files, %s, %s entries: %s", figure_exact(report->files, files),
+           figure_bytes((double)report->bytes, bytes), figure_exact(report->entries, entries),
+           report->damaged ? "" : "all good\n");
     if (report->damaged) {
         printf("%" PRIu64 " damaged\n", report->damaged);
     }
@@ -104,7 +105,8 @@ static void print_salvaged(const struct arguments *arguments, const char *text)
         json_decref(report);
         return;
     }
-    json_object_foreach(report, name, value) {
+    json_object_foreach(report, name, value)
+    {
         printf("%-24s ", name);
         json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_INDENT(2));
         putchar('\n');

@@ -82,13 +82,16 @@ int run_man(const struct arguments *arguments)
     }
     fputs(".SH EXIT STATUS\n", stdout);
     print_section(results_text);
-    fputs(".SH ENVIRONMENT\n.TP\n.B NACRE_STORE\nThe directory of the store, where \\-\\-store is not given.\n", stdout);
+    fputs(".SH ENVIRONMENT\n.TP\n.B NACRE_STORE\nThe directory of the store, where \\-\\-store is not given.\n",
+          stdout);
     fputs(".TP\n.B NO_COLOR\nWhen set, live views are shown without colours.\n.TP\n.B TMPDIR\n"
           "Where bench works without a store, default /tmp.\n",
           stdout);
-    fputs(".SH EXAMPLES\n.nf\nexport NACRE_STORE=/tmp/store\nnacre create notes\nnacre put notes apple red\nnacre get notes apple\n"
-          "nacre import notes pairs.tsv\nnacre scan notes \\-\\-prefix a \\-\\-limit 10\nnacre stats \\-\\-watch\n.fi\n",
-          stdout);
+    fputs(
+        ".SH EXAMPLES\n.nf\nexport NACRE_STORE=/tmp/store\nnacre create notes\nnacre put notes apple red\nnacre get "
+        "notes apple\n"
+        "nacre import notes pairs.tsv\nnacre scan notes \\-\\-prefix a \\-\\-limit 10\nnacre stats \\-\\-watch\n.fi\n",
+        stdout);
     return RESULT_OK;
 }
 

@@ -18,10 +18,10 @@ void print_json_bytes(FILE *, const char *name, nacre_slice, bool hex);
 
 /* Numbers in at most 15 characters, for tables. Each returns out. */
 enum { FIGURE_SIZE = 24 };
-const char *figure_bytes(double bytes, char out[FIGURE_SIZE]);     /* "12.3 MiB" */
-const char *figure_count(double count, char out[FIGURE_SIZE]);     /* "1.23 M" */
-const char *figure_exact(uint64_t count, char out[FIGURE_SIZE]);   /* "1 234 567" */
-const char *figure_time(double seconds, char out[FIGURE_SIZE]);    /* "12.3 ms" */
+const char *figure_bytes(double bytes, char out[FIGURE_SIZE]);   /* "12.3 MiB" */
+const char *figure_count(double count, char out[FIGURE_SIZE]);   /* "1.23 M" */
+const char *figure_exact(uint64_t count, char out[FIGURE_SIZE]); /* "1 234 567" */
+const char *figure_time(double seconds, char out[FIGURE_SIZE]);  /* "12.3 ms" */
 
 double clock_seconds(void); /* monotonic */
 #endif

@@ -8,7 +8,9 @@
 void progress_begin(struct progress *progress, const char *label, uint64_t total)
 {
     double now = clock_seconds();
-    *progress = (struct progress){ .shown = isatty(STDERR_FILENO) != 0, .label = label, .begun = now, .drawn = now, .total = total };
+    *progress = (struct progress){
+        .shown = isatty(STDERR_FILENO) != 0, .label = label, .begun = now, .drawn = now, .total = total
+    };
 }
 
 static void draw(const struct progress *progress, double elapsed, uint64_t done, uint64_t entries)

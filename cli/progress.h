@@ -12,5 +12,5 @@ struct progress {
 };
 void progress_begin(struct progress *, const char *label, uint64_t total);
 void progress_show(struct progress *, uint64_t done, uint64_t entries); /* at most ten times a second */
-void progress_end(struct progress *);                                    /* takes the line away */
+void progress_end(struct progress *);                                   /* takes the line away */
 #endif

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool record_format_choose(const struct arguments *arguments, const char *path, enum record_format other, enum record_format *format)
+bool record_format_choose(const struct arguments *arguments, const char *path, enum record_format other,
+                          enum record_format *format)
 {
     static const char *const names[] = { "lines", "tsv", "csv", "jsonl" };
     const char *text = arguments->options[OPTION_FORMAT];
@@ -98,7 +99,8 @@ static size_t unescape(char *text, size_t size)
         if (name) {
             text[used++] = plain[name - names];
             i++;
-        } else if (text[i] == '\\' && i + 3 < size && text[i + 1] == 'x' && hex_digit(text[i + 2]) >= 0 && hex_digit(text[i + 3]) >= 0) {
+        } else if (text[i] == '\\' && i + 3 < size && text[i + 1] == 'x' && hex_digit(text[i + 2]) >= 0 &&
+                   hex_digit(text[i + 3]) >= 0) {
             text[used++] = (char)(hex_digit(text[i + 2]) << 4 | hex_digit(text[i + 3]));
             i += 3;
         } else {
@@ -205,12 +207,14 @@ static int read_csv(struct record_reader *reader)
 }
 
 /* The bytes of member `name` or `name`_hex: 1 = found, 0 = there is none. */
-static int take_member(struct record_reader *reader, const char *name, const char *hex_name, struct bytes *decoded, nacre_slice *out)
+static int take_member(struct record_reader *reader, const char *name, const char *hex_name, struct bytes *decoded,
+                       nacre_slice *out)
 {
     json_t *hex = json_object_get(reader->object, hex_name), *plain = json_object_get(reader->object, name);
     if (hex) {
         if (!json_is_string(hex) || plain || !hex_decode(json_string_value(hex), json_string_length(hex), decoded)) {
-            return wrong(reader, plain ? "both a text and its _hex are given" : "a _hex that is not pairs of hexadecimal digits");
+            return wrong(reader, plain ? "both a text and its _hex are given"
+                                       : "a _hex that is not pairs of hexadecimal digits");
         }
         *out = slice_of(decoded);
         return 1;
@@ -286,7 +290,9 @@ int record_read(struct record_reader *reader)
         if (reader->format == RECORD_LINES) {
             reader->key = (nacre_slice){ reader->text, reader->text_size };
         }
-        got = reader->format == RECORD_TSV ? parse_tsv(reader) : reader->format == RECORD_JSONL ? parse_jsonl(reader) : 1;
+        got = reader->format == RECORD_TSV     ? parse_tsv(reader)
+              : reader->format == RECORD_JSONL ? parse_jsonl(reader)
+                                               : 1;
         return got < 0 ? got : decode_key(reader);
     }
 }

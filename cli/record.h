@@ -9,7 +9,8 @@ enum record_format { RECORD_LINES, RECORD_TSV, RECORD_CSV, RECORD_JSONL };
 
 /* The format that --format names, else the one that the ending of `path` says, else `other`. Returns false after saying
    what is wrong. */
-bool record_format_choose(const struct arguments *, const char *path, enum record_format other, enum record_format *format);
+bool record_format_choose(const struct arguments *, const char *path, enum record_format other,
+                          enum record_format *format);
 
 /* One entry as a line of tsv or jsonl. hex: of the key. value_shown: false leaves the value out. */
 void record_write(FILE *, enum record_format, nacre_slice key, nacre_slice value, bool hex, bool value_shown);
@@ -19,15 +20,15 @@ struct record_reader {
     FILE *file;
     const char *name; /* of the file, for errors */
     enum record_format format;
-    bool hex;           /* keys of lines, tsv and csv are hexadecimal */
-    uint64_t line;      /* the number of the last line read */
-    uint64_t bytes;     /* read so far */
-    uint64_t empty;     /* lines passed over */
+    bool hex;               /* keys of lines, tsv and csv are hexadecimal */
+    uint64_t line;          /* the number of the last line read */
+    uint64_t bytes;         /* read so far */
+    uint64_t empty;         /* lines passed over */
     nacre_slice key, value; /* of the record read last; good until the next */
-    char *text;         /* the line, or the fields of a csv record one after the other */
+    char *text;             /* the line, or the fields of a csv record one after the other */
     size_t text_size, text_space;
-    json_t *object;     /* jsonl: holds key and value */
-    char *dumped;       /* jsonl: a value that is no string */
+    json_t *object;                      /* jsonl: holds key and value */
+    char *dumped;                        /* jsonl: a value that is no string */
     struct bytes key_bytes, value_bytes; /* decoded from hexadecimal */
 };
 /* Returns 1 with key and value, 0 at the end, -1 after saying what is wrong. */

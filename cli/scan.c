@@ -13,7 +13,8 @@ int range_open(struct range *range, const struct arguments *arguments, const cha
     *range = (struct range){ 0 };
     options.keys_only = keys_only;
     options.reverse = option_given(arguments, OPTION_REVERSE);
-    if (!key_from_option(arguments, OPTION_PREFIX, &range->prefix) || !key_from_option(arguments, OPTION_BEGIN, &range->begin) ||
+    if (!key_from_option(arguments, OPTION_PREFIX, &range->prefix) ||
+        !key_from_option(arguments, OPTION_BEGIN, &range->begin) ||
         !key_from_option(arguments, OPTION_END, &range->end) ||
         !option_number(arguments, OPTION_LIMIT, 1, UINT64_MAX, &options.limit) ||
         session_open(&range->session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, name) != RESULT_OK) {
@@ -118,7 +119,8 @@ int run_export(const struct arguments *arguments)
     char aside[4096], figure[FIGURE_SIZE];
     const char *path = arguments->count > 1 && strcmp(arguments->items[1], "-") != 0 ? arguments->items[1] : NULL;
     uint64_t count = 0;
-    if (!record_format_choose(arguments, path ? path : "", option_given(arguments, OPTION_JSON) ? RECORD_JSONL : RECORD_TSV, &format)) {
+    if (!record_format_choose(arguments, path ? path : "",
+                              option_given(arguments, OPTION_JSON) ? RECORD_JSONL : RECORD_TSV, &format)) {
         return RESULT_ERROR;
     }
     if (format != RECORD_TSV && format != RECORD_JSONL) {

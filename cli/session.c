@@ -13,7 +13,8 @@ static void write_log_line(void *context, nacre_log_level level, const char *eve
     (void)context;
     clock_gettime(CLOCK_REALTIME, &now);
     fprintf(stderr, "{\"time_ms\":%lld,\"level\":\"%s\",\"event\":\"%s\",\"fields\":%s}\n",
-            (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, levels[level <= NACRE_LOG_DEBUG ? level : 0], event, fields_json);
+            (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, levels[level <= NACRE_LOG_DEBUG ? level : 0], event,
+            fields_json);
 }
 
 const nacre_logger *session_logger(const struct arguments *arguments)
@@ -33,8 +34,8 @@ const char *session_path(const struct arguments *arguments)
     return path;
 }
 
-int session_open_path(struct session *session, const struct arguments *arguments, const char *path, enum session_access access,
-                      nacre_durability durability)
+int session_open_path(struct session *session, const struct arguments *arguments, const char *path,
+                      enum session_access access, nacre_durability durability)
 {
     nacre_options options = NACRE_OPTIONS_INIT;
     options.read_only = access == SESSION_READ;
@@ -50,8 +51,8 @@ int session_open_path(struct session *session, const struct arguments *arguments
     return status == NACRE_OK ? RESULT_OK : complain_status(path, status);
 }
 
-int session_open(struct session *session, const struct arguments *arguments, enum session_access access, nacre_durability durability,
-                 const char *name)
+int session_open(struct session *session, const struct arguments *arguments, enum session_access access,
+                 nacre_durability durability, const char *name)
 {
     const char *path = session_path(arguments);
     if (!path || session_open_path(session, arguments, path, access, durability) != RESULT_OK) {

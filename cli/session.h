@@ -20,7 +20,8 @@ const char *session_path(const struct arguments *);
    or RESULT_ERROR after saying what is wrong; then nothing is open. */
 int session_open(struct session *, const struct arguments *, enum session_access, nacre_durability, const char *name);
 /* The same with a path of its own and no collection. */
-int session_open_path(struct session *, const struct arguments *, const char *path, enum session_access, nacre_durability);
+int session_open_path(struct session *, const struct arguments *, const char *path, enum session_access,
+                      nacre_durability);
 /* Closes what is open. Returns `result`, or RESULT_ERROR where closing fails. */
 int session_close(struct session *, int result);
 

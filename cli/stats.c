@@ -137,7 +137,8 @@ static void print_head(FILE *out, const json_t *stats, const struct stats_view *
     if (trouble && trouble[0]) {
         fprintf(out, "last trouble in the background: %s\n", trouble);
     }
-    fprintf(out, "on disk: segments %s, log %s    sequence %s", figure_bytes((double)folder_bytes(view->path, "segments"), a),
+    fprintf(out, "on disk: segments %s, log %s    sequence %s",
+            figure_bytes((double)folder_bytes(view->path, "segments"), a),
             figure_bytes((double)folder_bytes(view->path, "log"), b), figure_exact(number(stats, "sequence"), c));
     if (view->writes_per_second >= 0) {
         fprintf(out, "  (%s writes/s)", figure_count(view->writes_per_second, a));
@@ -154,16 +155,18 @@ static void print_collections(FILE *out, const json_t *stats, const struct stats
         fputs("\nno collections\n", out);
         return;
     }
-    fprintf(out, "\n%s%-20s %-8s %14s %12s  %s%s\n", view->colour ? "\033[1m" : "", "collection", "kind", "in segments", "in memory",
-            "levels: bytes / segments", view->colour ? "\033[0m" : "");
+    fprintf(out, "\n%s%-20s %-8s %14s %12s  %s%s\n", view->colour ? "\033[1m" : "", "collection", "kind", "in segments",
+            "in memory", "levels: bytes / segments", view->colour ? "\033[0m" : "");
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *one = json_array_get(list, i), *levels = json_object_get(one, "levels");
-        fprintf(out, "%-20s %-8s %14s %12s ", json_string_value(json_object_get(one, "name")), json_string_value(json_object_get(one, "kind")),
-                figure_exact(number(one, "entries"), a), figure_bytes((double)number(one, "memtable_bytes"), b));
+        fprintf(out, "%-20s %-8s %14s %12s ", json_string_value(json_object_get(one, "name")),
+                json_string_value(json_object_get(one, "kind")), figure_exact(number(one, "entries"), a),
+                figure_bytes((double)number(one, "memtable_bytes"), b));
         for (size_t level = 0; level < json_array_size(levels); level++) {
             const json_t *l = json_array_get(levels, level);
             if (number(l, "segments")) {
-                fprintf(out, " L%zu %s/%llu", level, figure_bytes((double)number(l, "bytes"), a), (unsigned long long)number(l, "segments"));
+                fprintf(out, " L%zu %s/%llu", level, figure_bytes((double)number(l, "bytes"), a),
+                        (unsigned long long)number(l, "segments"));
             }
         }
         fputc('\n', out);

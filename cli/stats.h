@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 struct stats_view {
-    const char *path;      /* of the store */
+    const char *path; /* of the store */
     bool colour;
     double writes_per_second; /* < 0: not known */
 };

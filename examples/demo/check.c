@@ -15,7 +15,8 @@ static int look_up(nacre_collection *collection, const struct entry *entry)
         show_failure("%s: %s: %s", entry->path, nacre_status_name(status), nacre_last_error());
         return -1;
     }
-    bool right = value.slice.size == strlen(entry->owner) && memcmp(value.slice.data, entry->owner, value.slice.size) == 0;
+    bool right =
+        value.slice.size == strlen(entry->owner) && memcmp(value.slice.data, entry->owner, value.slice.size) == 0;
     nacre_value_release(&value);
     if (!right) {
         show_failure("%s has wrong owners", entry->path);
@@ -28,7 +29,8 @@ static bool check_batches(const struct paths *paths, nacre_collection *collectio
 {
     *found = 0;
     for (size_t batch = 0; batch < paths_batches(paths); batch++) {
-        size_t begin = batch * BATCH_PATHS, end = begin + BATCH_PATHS < paths->count ? begin + BATCH_PATHS : paths->count, there = 0;
+        size_t begin = batch * BATCH_PATHS,
+               end = begin + BATCH_PATHS < paths->count ? begin + BATCH_PATHS : paths->count, there = 0;
         for (size_t i = begin; i < end; i++) {
             int got = look_up(collection, &paths->entries[i]);
             if (got < 0) {

@@ -4,18 +4,18 @@
 #define NACRE_EXAMPLES_DEMO_H
 #include <nacre/nacre.h>
 
-#define COLLECTION   "files"
-#define BATCH_PATHS  50u /* paths that are written together */
-#define PROGRESS_FD  3   /* where the importing process tells what is acknowledged */
+#define COLLECTION  "files"
+#define BATCH_PATHS 50u /* paths that are written together */
+#define PROGRESS_FD 3   /* where the importing process tells what is acknowledged */
 
 struct entry {
     const char *path, *owner; /* owner: packages, divided by blanks */
 };
 struct paths {
-    struct entry *entries;     /* in the order of the import: shuffled, always the same way */
+    struct entry *entries;       /* in the order of the import: shuffled, always the same way */
     const struct entry **sorted; /* by path */
-    size_t count, packages;    /* packages: 0 where there is no dpkg, and the paths are those of /usr */
-    uint64_t bytes;            /* of paths and owners */
+    size_t count, packages;      /* packages: 0 where there is no dpkg, and the paths are those of /usr */
+    uint64_t bytes;              /* of paths and owners */
 };
 bool paths_load(struct paths *);
 const struct entry *paths_find(const struct paths *, nacre_slice path);
@@ -32,7 +32,7 @@ static inline nacre_slice text_slice(const char *text)
     return (nacre_slice){ text, size };
 }
 
-/* What the importing process says after each batch. Less than PIPE_BUF, so it arrives whole. */
+/* What the importing process says when it begins, and after each batch. Less than PIPE_BUF, so it arrives whole. */
 struct acknowledgement {
     uint64_t batches; /* acknowledged, from the first of all */
     uint64_t done;    /* 1: all is imported and flushed */
@@ -74,8 +74,8 @@ void show_title(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void show_line(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void show_good(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool show_failure(const char *format, ...) __attribute__((format(printf, 1, 2))); /* returns false */
-void show_time(const char *what, double seconds); /* remembered for show_times */
+void show_time(const char *what, double seconds); /* added up for show_times; `what` stays */
 void show_times(void);
-const char *show_number(uint64_t number);         /* "12 345"; good for the next three calls */
-const char *show_seconds(double seconds);         /* "12.3 ms"; the same */
+const char *show_number(uint64_t number); /* "12 345"; good for the next three calls */
+const char *show_seconds(double seconds); /* "12.3 ms"; the same */
 #endif

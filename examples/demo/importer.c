@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FIGURES_EVERY 16u   /* batches after which the importer looks at the store's figures */
-#define PIPE_BYTES    4096  /* little: the importer must not be far ahead of what is known of it */
+#define FIGURES_EVERY 16u  /* batches after which the importer looks at the store's figures */
+#define PIPE_BYTES    4096 /* little: the importer must not be far ahead of what is known of it */
 
 extern char **environ;
 
@@ -41,7 +41,10 @@ uint64_t stats_figure(nacre_store *store, const char *name)
 static int open_store(const char *directory, nacre_store **store, nacre_collection **collection)
 {
     static const char *const tuning[][2] = {
-        { "seal_bytes", "262144" }, { "level0_runs", "3" }, { "segment_bytes", "1048576" }, { "level_base_bytes", "4194304" },
+        { "seal_bytes", "262144" },
+        { "level0_runs", "3" },
+        { "segment_bytes", "1048576" },
+        { "level_base_bytes", "4194304" },
     };
     nacre_options options = NACRE_OPTIONS_INIT;
     options.durability = NACRE_OS;
@@ -64,7 +67,8 @@ static void look_at_figures(nacre_store *store, struct acknowledgement *said)
     said->written_bytes = stats_figure(store, "flushed_bytes") + stats_figure(store, "merge_written_bytes");
 }
 
-static int write_batch(const struct paths *paths, nacre_store *store, nacre_collection *collection, nacre_batch *batch, size_t number)
+static int write_batch(const struct paths *paths, nacre_store *store, nacre_collection *collection, nacre_batch *batch,
+                       size_t number)
 {
     size_t end = (number + 1) * BATCH_PATHS < paths->count ? (number + 1) * BATCH_PATHS : paths->count;
     int status = NACRE_OK;
@@ -76,12 +80,20 @@ static int write_batch(const struct paths *paths, nacre_store *store, nacre_coll
     return status == NACRE_OK ? nacre_write(store, batch, NULL) : status;
 }
 
+static bool tell(const struct acknowledgement *said)
+{
+    return write(PROGRESS_FD, said, sizeof *said) == (ssize_t)sizeof *said;
+}
+
 int import_run(const struct paths *paths, const char *directory, size_t first)
 {
     nacre_store *store = NULL;
     nacre_collection *collection = NULL;
     nacre_batch *batch = NULL;
     struct acknowledgement said = { .batches = first };
+    if (!tell(&said)) { /* from now on its time is taken */
+        return 1;
+    }
     int status = open_store(directory, &store, &collection);
     if (status == NACRE_OK) {
         status = nacre_batch_create(&batch);
@@ -97,7 +109,7 @@ int import_run(const struct paths *paths, const char *directory, size_t first)
         if (i % FIGURES_EVERY == 0) {
             look_at_figures(store, &said);
         }
-        if (write(PROGRESS_FD, &said, sizeof said) != (ssize_t)sizeof said) {
+        if (!tell(&said)) {
             return 1; /* nobody listens any more */
         }
     }
@@ -113,7 +125,7 @@ int import_run(const struct paths *paths, const char *directory, size_t first)
         fprintf(stderr, "demo: import: %s: %s\n", nacre_status_name(status), nacre_last_error());
         return 1;
     }
-    return write(PROGRESS_FD, &said, sizeof said) == (ssize_t)sizeof said ? 0 : 1;
+    return tell(&said) ? 0 : 1;
 }
 
 /* The same program, with the pipe's end as PROGRESS_FD. */
@@ -136,7 +148,11 @@ static bool start(const char *directory, size_t first, int pipe_end, pid_t *impo
 static void listen(int from, pid_t importer, size_t kill_at, size_t patience, struct import_outcome *outcome)
 {
     struct acknowledgement said;
+    double begun = 0;
     while (read(from, &said, sizeof said) == (ssize_t)sizeof said) {
+        double now = seconds_now();
+        begun = begun > 0 ? begun : now;
+        outcome->seconds = now - begun;
         outcome->last = said;
         bool due = said.batches >= kill_at && (said.merges_running || said.batches >= kill_at + patience);
         if (due && !outcome->killed) {
@@ -145,11 +161,11 @@ static void listen(int from, pid_t importer, size_t kill_at, size_t patience, st
     }
 }
 
-bool import_start(const struct paths *paths, const char *directory, size_t first, size_t kill_at, struct import_outcome *outcome)
+bool import_start(const struct paths *paths, const char *directory, size_t first, size_t kill_at,
+                  struct import_outcome *outcome)
 {
     int ends[2], how;
     pid_t importer;
-    double begun = seconds_now();
     *outcome = (struct import_outcome){ .last = { .batches = first } };
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return show_failure("no pipe: %m");
@@ -162,11 +178,11 @@ bool import_start(const struct paths *paths, const char *directory, size_t first
         good = waitpid(importer, &how, 0) == importer;
     }
     close(ends[0]);
-    outcome->seconds = seconds_now() - begun;
     if (!good) {
         return show_failure("the importing process cannot be started: %m");
     }
-    if (outcome->killed ? !WIFSIGNALED(how) || WTERMSIG(how) != SIGKILL : !WIFEXITED(how) || WEXITSTATUS(how) != 0 || !outcome->last.done) {
+    if (outcome->killed ? !WIFSIGNALED(how) || WTERMSIG(how) != SIGKILL
+                        : !WIFEXITED(how) || WEXITSTATUS(how) != 0 || !outcome->last.done) {
         return show_failure("the importing process ended in another way than it should (wait status %d)", how);
     }
     return true;

@@ -28,7 +28,8 @@ static bool ask_owner(nacre_collection *collection, const char *path)
 }
 
 /* What lies in a range, counted against what must lie there; the first keys are shown. */
-static bool ask_range(const struct paths *paths, nacre_collection *collection, const char *label, const char *prefix, bool reverse)
+static bool ask_range(const struct paths *paths, nacre_collection *collection, const char *label, const char *prefix,
+                      bool reverse)
 {
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
     nacre_cursor *cursor;
@@ -91,8 +92,8 @@ static bool time_lookups(const struct paths *paths, nacre_collection *collection
     double seconds = seconds_now() - begun;
     if (good) {
         qsort(took, LOOKUPS, sizeof *took, compare_numbers);
-        show_line(label, "%s/s, half within %s, 99 %% within %s", show_number((uint64_t)(LOOKUPS / seconds)), show_seconds(took[LOOKUPS / 2]),
-                  show_seconds(took[LOOKUPS / 100 * 99]));
+        show_line(label, "%s/s, half within %s, 99 %% within %s", show_number((uint64_t)(LOOKUPS / seconds)),
+                  show_seconds(took[LOOKUPS / 2]), show_seconds(took[LOOKUPS / 100 * 99]));
     }
     free(took);
     return good;
@@ -113,7 +114,8 @@ static bool time_scan(nacre_collection *collection)
     if (status != NACRE_OK) {
         return show_failure("scan: %s", nacre_last_error());
     }
-    show_line("going over all", "%s paths in %s (%s/s)", show_number(count), show_seconds(seconds), show_number((uint64_t)((double)count / seconds)));
+    show_line("going over all", "%s paths in %s (%s/s)", show_number(count), show_seconds(seconds),
+              show_number((uint64_t)((double)count / seconds)));
     return true;
 }
 
@@ -124,8 +126,9 @@ bool queries_run(const struct paths *paths, nacre_collection *collection)
     for (size_t i = sizeof known / sizeof known[0]; i-- > 0;) {
         asked = paths_find(paths, text_slice(known[i])) ? known[i] : asked;
     }
-    return ask_owner(collection, asked) && ask_range(paths, collection, "beneath a prefix", paths->packages ? "/etc/" : "/usr/lib/", false) &&
+    return ask_owner(collection, asked) &&
+           ask_range(paths, collection, "beneath a prefix", paths->packages ? "/etc/" : "/usr/lib/", false) &&
            ask_range(paths, collection, "a range, backwards", "/usr/share/", true) &&
-           time_lookups(paths, collection, "random lookups", false) && time_lookups(paths, collection, "of unknown paths", true) &&
-           time_scan(collection);
+           time_lookups(paths, collection, "random lookups", false) &&
+           time_lookups(paths, collection, "of unknown paths", true) && time_scan(collection);
 }

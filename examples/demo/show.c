@@ -4,11 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#define TIMES_MOST  32
-#define BAR_MOST    30
-#define TEXTS       4 /* numbers that are good at the same time */
+#define TIMES_MOST 32
+#define BAR_MOST   30
+#define TEXTS      4 /* numbers that are good at the same time */
 
 static struct {
     const char *what;
@@ -72,9 +73,14 @@ bool show_failure(const char *format, ...)
 
 void show_time(const char *what, double seconds)
 {
-    if (time_count < TIMES_MOST) {
-        times[time_count].what = what;
-        times[time_count++].seconds = seconds;
+    size_t i = 0;
+    while (i < time_count && strcmp(times[i].what, what) != 0) {
+        i++;
+    }
+    if (i < TIMES_MOST) {
+        times[i].what = what;
+        times[i].seconds += seconds;
+        time_count += i == time_count;
     }
 }
 

@@ -18,7 +18,7 @@ for name in $names; do
     expect 0 "$name" --help
     prints "usage: nacre [--store DIR] $name"
     expect 0 help "$name"
-    grep -qE "^\.SS \"$(echo "$name" | sed 's/-/.../')" manual || wrong "$name is not in the man page"
+    grep -qE "^\.SS \"$(echo "$name" | sed 's/-/../g')" manual || wrong "$name is not in the man page"
     grep -qE "^ +$name\) names=" completion || wrong "$name is not completed"
 done
 
