@@ -138,7 +138,7 @@ static void print_json(const struct worker *sum, double seconds)
 
 static int print_stats(const struct bench *bench)
 {
-    struct stats_view view = { bench->path, false, -1 };
+    struct stats_view view = { .path = bench->path, .state_shown = true, .writes_per_second = -1 };
     json_t *stats = stats_read(bench->session.store);
     if (!stats) {
         return RESULT_ERROR;

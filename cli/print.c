@@ -81,19 +81,33 @@ static void print_escape(FILE *out, unsigned char byte)
     }
 }
 
+static void print_run(FILE *out, const unsigned char *begin, const unsigned char *end)
+{
+    if (end > begin) {
+        fwrite(begin, 1, (size_t)(end - begin), out);
+    }
+}
+
+/* Printable ASCII but for the backslash and the quote: what needs no thought, and is most of all text. */
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '\\' && byte != '"';
+}
+
 void print_escaped(FILE *out, nacre_slice text)
 {
-    const unsigned char *bytes = text.data;
-    for (size_t i = 0; i < text.size;) {
-        size_t length = sequence_length(bytes + i, text.size - i);
-        if (length == 0 || is_control(bytes + i, length) || bytes[i] == '\\') {
-            print_escape(out, bytes[i]);
-            i++;
-        } else {
-            fwrite(bytes + i, 1, length, out);
-            i += length;
+    const unsigned char *at = text.size ? text.data : (const void *)"", *end = at + text.size, *run = at;
+    while (at < end) {
+        size_t length = is_plain(*at) ? 1 : sequence_length(at, (size_t)(end - at));
+        if (length == 0 || is_control(at, length) || *at == '\\') {
+            print_run(out, run, at);
+            print_escape(out, *at);
+            run = at + 1;
+            length = 1;
         }
+        at += length;
     }
+    print_run(out, run, end);
 }
 
 void print_hex(FILE *out, nacre_slice text)
@@ -108,21 +122,27 @@ void print_hex(FILE *out, nacre_slice text)
 
 void print_json_text(FILE *out, nacre_slice text)
 {
-    const unsigned char *bytes = text.data;
+    const unsigned char *at = text.size ? text.data : (const void *)"", *end = at + text.size, *run = at;
     fputc('"', out);
-    for (size_t i = 0, length; i < text.size; i += length ? length : 1) {
-        length = sequence_length(bytes + i, text.size - i);
+    while (at < end) {
+        size_t length = is_plain(*at) ? 1 : sequence_length(at, (size_t)(end - at));
+        bool escaped = length == 0 || is_control(at, length) || *at == '"' || *at == '\\';
+        if (escaped) {
+            print_run(out, run, at);
+        }
         if (length == 0) {
             fputs("\\ufffd", out);
-        } else if (bytes[i] == '"' || bytes[i] == '\\') {
+            length = 1;
+        } else if (is_control(at, length)) {
+            fprintf(out, "\\u%04x", at[length - 1]); /* U+0080 to U+009F are c2 and that byte */
+        } else if (escaped) {
             fputc('\\', out);
-            fputc(bytes[i], out);
-        } else if (is_control(bytes + i, length)) {
-            fprintf(out, "\\u%04x", bytes[i + length - 1]); /* U+0080 to U+009F are c2 and that byte */
-        } else {
-            fwrite(bytes + i, 1, length, out);
+            fputc(*at, out);
         }
+        at += length;
+        run = escaped ? at : run;
     }
+    print_run(out, run, end);
     fputc('"', out);
 }
 

@@ -131,9 +131,12 @@ static void print_head(FILE *out, const json_t *stats, const struct stats_view *
     const char *trouble = json_string_value(json_object_get(stats, "last_background_error"));
     bool good = state && strcmp(state, "ok") == 0;
     char a[FIGURE_SIZE], b[FIGURE_SIZE], c[FIGURE_SIZE];
-    fprintf(out, "%s%s%s  %s%s%s%s%s\n", view->colour ? "\033[1m" : "", view->path, view->colour ? "\033[0m" : "",
-            view->colour ? good ? "\033[32m" : "\033[31m" : "", state ? state : "?", view->colour ? "\033[0m" : "",
-            reason && reason[0] ? ": " : "", reason ? reason : "");
+    fprintf(out, "%s%s%s", view->colour ? "\033[1m" : "", view->path, view->colour ? "\033[0m" : "");
+    if (view->state_shown) {
+        fprintf(out, "  %s%s%s%s%s", view->colour ? good ? "\033[32m" : "\033[31m" : "", state ? state : "?",
+                view->colour ? "\033[0m" : "", reason && reason[0] ? ": " : "", reason ? reason : "");
+    }
+    fputc('\n', out);
     if (trouble && trouble[0]) {
         fprintf(out, "last trouble in the background: %s\n", trouble);
     }

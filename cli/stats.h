@@ -8,6 +8,7 @@
 struct stats_view {
     const char *path; /* of the store */
     bool colour;
+    bool state_shown;         /* of the opening; no news where it is read-only */
     double writes_per_second; /* < 0: not known */
 };
 json_t *stats_read(nacre_store *); /* NULL after saying what is wrong; json_decref */

@@ -101,7 +101,9 @@ static int watch(const struct arguments *arguments, struct stats_view *view, uin
 int run_stats(const struct arguments *arguments)
 {
     uint64_t times = UINT64_MAX;
-    struct stats_view view = { session_path(arguments), isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), -1 };
+    struct stats_view view = { .path = session_path(arguments),
+                               .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+                               .writes_per_second = -1 };
     if (!view.path || !option_number(arguments, OPTION_LIMIT, 1, UINT64_MAX, &times)) {
         return RESULT_ERROR;
     }
