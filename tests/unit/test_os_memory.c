@@ -260,6 +260,23 @@ static void damage_is_seen_by_programs_and_outlives_a_restart(void **state)
     assert_os(os_memory_flip(os, "g", 0, 1), NACRE_NOT_FOUND);
 }
 
+static void a_failed_replacing_keeps_the_old_file_and_leaves_none_aside(void **state)
+{
+    nacre_os *os = *state;
+    assert_fine(os->make_directory(os->context, "d"));
+    assert_fine(os_replace_file(os, "d", "f", slice_text("old")));
+    uint64_t calls = os_memory_calls(os);
+    assert_fine(os_replace_file(os, "d", "f", slice_text("old")));
+    calls = os_memory_calls(os) - calls;
+    for (uint64_t nth = 1; nth <= calls; nth++) {
+        os_memory_fail(os, nth, OS_FAULT_NO_SPACE, false);
+        assert_os(os_replace_file(os, "d", "f", slice_text("new")), NACRE_NO_SPACE);
+        assert_non_null(strstr(fail_detail(), "simulated"));
+        assert_string_equal(contents(os, "d/f"), nth == calls ? "new" : "old");
+        assert_false(has_name(os, "d", "f.tmp"));
+    }
+}
+
 struct shared {
     nacre_os *os;
     unsigned number;
@@ -332,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_takes_what_fits_and_room_comes_back_with_removed_files, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(damage_is_seen_by_programs_and_outlives_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_replacing_keeps_the_old_file_and_leaves_none_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_use_it_and_maps_are_written_during_syncs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
