@@ -253,16 +253,12 @@ int store_each_collection(nacre_store *store, int (*visit)(nacre_collection *, v
         if (c && atomic_load_explicit(&c->dropped, memory_order_relaxed)) {
             c = NULL;
         }
-        if (c) {
-            atomic_fetch_add_explicit(&c->handles, 1, memory_order_relaxed);
-        }
         pthread_mutex_unlock(&store->collections_lock);
         if (end) {
             break;
         }
         if (c) {
-            status = visit(c, context);
-            store_collection_close(c);
+            status = visit(c, context); /* it lives as long as the store is open */
         }
     }
     return status;

@@ -20,16 +20,23 @@ struct commit_run {
     bool logged;
 };
 
-static int reserve(struct commit_run *run)
+static void unreserve(const struct commit *commit, size_t count)
 {
-    const struct commit *commit = run->commit;
+    for (size_t i = 0; i < count; i++) {
+        const struct commit_target *target = &commit->targets[i];
+        memtable_unreserve(target->collection->active->memtable, target->entries, target->bytes);
+    }
+}
+
+static int reserve(const struct commit *commit)
+{
     for (size_t i = 0; i < commit->target_count; i++) {
         const struct commit_target *target = &commit->targets[i];
-        if (atomic_load_explicit(&target->collection->dropped, memory_order_relaxed)) {
-            return fail(NACRE_NOT_FOUND, "collection '%s' was dropped", target->collection->name);
-        }
-        int status = memtable_reserve(target->collection->active->memtable, target->entries, target->bytes);
+        int status = atomic_load_explicit(&target->collection->dropped, memory_order_relaxed)
+                         ? fail(NACRE_NOT_FOUND, "collection '%s' was dropped", target->collection->name)
+                         : memtable_reserve(target->collection->active->memtable, target->entries, target->bytes);
         if (status != NACRE_OK) {
+            unreserve(commit, i);
             return status;
         }
     }
@@ -41,11 +48,11 @@ static int enter(nacre_store *store, struct commit_run *run, uint64_t payload_ha
 {
     const struct commit *commit = run->commit;
     int status = store_check_writable(store);
-    if (status != NACRE_OK || (status = reserve(run)) != NACRE_OK) {
-        return status;
+    if (status == NACRE_OK && publish_full(&store->publisher)) {
+        status = NACRE_BUSY;
     }
-    if (publish_full(&store->publisher)) {
-        return NACRE_BUSY;
+    if (status != NACRE_OK || (status = reserve(commit)) != NACRE_OK) {
+        return status;
     }
     uint64_t last = atomic_load_explicit(&store->last_sequence, memory_order_relaxed);
     run->first_sequence = last + 1;
@@ -54,6 +61,7 @@ static int enter(nacre_store *store, struct commit_run *run, uint64_t payload_ha
     if (run->logged) {
         status = wal_append(store->wal, run->first_sequence, commit->payload, payload_hash, &begin, &run->end);
         if (status != NACRE_OK) {
+            unreserve(commit, commit->target_count);
             return status;
         }
     }

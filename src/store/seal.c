@@ -190,9 +190,6 @@ static wal_position log_needed(nacre_store *store, nacre_collection **pinning)
     }
     pthread_mutex_unlock(&store->commit_lock);
     urcu_bp_read_unlock();
-    if (*pinning) {
-        atomic_fetch_add_explicit(&(*pinning)->handles, 1, memory_order_relaxed);
-    }
     pthread_mutex_unlock(&store->collections_lock);
     return needed;
 }
@@ -200,9 +197,7 @@ static wal_position log_needed(nacre_store *store, nacre_collection **pinning)
 wal_position store_log_needed(nacre_store *store)
 {
     nacre_collection *pinning;
-    wal_position needed = log_needed(store, &pinning);
-    store_collection_close(pinning);
-    return needed;
+    return log_needed(store, &pinning);
 }
 
 int store_prune_log(nacre_store *store)
@@ -236,7 +231,6 @@ int store_enforce_log_limit(nacre_store *store)
         nacre_collection *pinning;
         wal_position needed = log_needed(store, &pinning);
         if (!pinning || WAL_FILE(needed) > wal_oldest_file(store->wal)) {
-            store_collection_close(pinning);
             break;
         }
         struct view *view = view_hold(pinning);
@@ -245,7 +239,6 @@ int store_enforce_log_limit(nacre_store *store)
         if (!sealed_already) {
             status = collection_seal(pinning, NULL);
         }
-        store_collection_close(pinning);
         if (sealed_already) {
             break; /* its flush is on the way and posts the next look */
         }

@@ -207,7 +207,7 @@ int store_collection_open(nacre_store *, const char *name, nacre_collection **);
 void store_collection_close(nacre_collection *);          /* NULL is fine */
 int store_collection_drop(nacre_store *, const char *name);
 int store_collection_list(nacre_store *, nacre_collection_info **, size_t *count);
-int store_each_collection(nacre_store *, int (*visit)(nacre_collection *, void *context), void *context); /* over a counted copy of the list; stops at the first error */
+int store_each_collection(nacre_store *, int (*visit)(nacre_collection *, void *context), void *context); /* without the lock; stops at the first error */
 
 /* ---- keeping house ---- */
 int store_pause_compaction(nacre_store *, uint32_t timeout_ms);
