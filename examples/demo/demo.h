@@ -9,7 +9,7 @@
 #define PROGRESS_FD 3   /* where the importing process tells what is acknowledged */
 
 struct entry {
-    const char *path, *owner; /* owner: packages, divided by blanks */
+    char *path, *owner; /* owner: packages, divided by blanks */
 };
 struct paths {
     struct entry *entries;       /* in the order of the import: shuffled, always the same way */
@@ -17,7 +17,8 @@ struct paths {
     size_t count, packages;      /* packages: 0 where there is no dpkg, and the paths are those of /usr */
     uint64_t bytes;              /* of paths and owners */
 };
-bool paths_load(struct paths *);
+bool paths_load(struct paths *); /* paths_free is due in any case */
+void paths_free(struct paths *);
 const struct entry *paths_find(const struct paths *, nacre_slice path);
 static inline size_t paths_batches(const struct paths *paths)
 {

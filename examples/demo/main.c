@@ -123,28 +123,26 @@ static bool ask(const struct paths *paths, const char *directory)
     return nacre_close(store) == NACRE_OK && good;
 }
 
-static bool tell(const char *directory)
+static bool tell(struct paths *paths, const char *directory)
 {
-    struct paths paths;
     size_t first = 0;
     struct stat about;
     if (stat(directory, &about) == 0) {
         return show_failure("%s is there already; the demo begins with a store of its own", directory);
     }
     show_title("nacre %s: which package owns this file?", nacre_version());
-    if (!load(&paths)) {
+    if (!load(paths)) {
         return false;
     }
     show_line("store", "%s", directory);
     for (size_t i = 0; i < ROUNDS; i++) {
         show_title("%zu. %s", i + 1, titles[i]);
-        if (!run_round(&paths, directory, &first,
-                       i + 1 < ROUNDS ? paths_batches(&paths) * (i + 1) / ROUNDS : SIZE_MAX)) {
+        if (!run_round(paths, directory, &first, i + 1 < ROUNDS ? paths_batches(paths) * (i + 1) / ROUNDS : SIZE_MAX)) {
             return false;
         }
     }
     show_title("%u. Questions", ROUNDS + 1);
-    if (!ask(&paths, directory)) {
+    if (!ask(paths, directory)) {
         return false;
     }
     show_title("Where the time went");
@@ -154,13 +152,18 @@ static bool tell(const char *directory)
 
 int main(int argc, char **argv)
 {
-    struct paths paths;
-    if (argc == 4 && strcmp(argv[1], "--import") == 0) {
-        return paths_load(&paths) ? import_run(&paths, argv[2], strtoul(argv[3], NULL, 10)) : 1;
-    }
-    if (argc != 2) {
+    struct paths paths = { 0 };
+    bool imports = argc == 4 && strcmp(argv[1], "--import") == 0;
+    if (!imports && argc != 2) {
         fprintf(stderr, "usage: demo DIRECTORY\n");
         return 2;
     }
-    return tell(argv[1]) ? 0 : 1;
+    int result;
+    if (imports) {
+        result = paths_load(&paths) ? import_run(&paths, argv[2], strtoul(argv[3], NULL, 10)) : 1;
+    } else {
+        result = tell(&paths, argv[1]) ? 0 : 1;
+    }
+    paths_free(&paths);
+    return result;
 }

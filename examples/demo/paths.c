@@ -24,10 +24,9 @@ static bool add(struct paths *paths, const char *path, const char *owner)
         space = larger;
     }
     struct entry *entry = &paths->entries[paths->count];
-    entry->path = strdup(path);
-    entry->owner = entry->path ? strdup(owner) : NULL;
-    paths->count += entry->owner != NULL;
-    return entry->owner != NULL;
+    *entry = (struct entry){ strdup(path), strdup(owner) };
+    paths->count++;
+    return entry->path && entry->owner;
 }
 
 /* "/var/lib/dpkg/info/libc6:amd64.list" lists what libc6 owns. */
@@ -91,8 +90,15 @@ static bool join_owners(struct paths *paths)
             }
             at += snprintf(at, size - (size_t)(at - owner), "%s%s", j > i ? " " : "", one);
         }
-        paths->entries[kept++] = (struct entry){ paths->entries[i].path, owner };
-        paths->bytes += strlen(paths->entries[i].path) + (size_t)(at - owner);
+        struct entry joined = { paths->entries[i].path, owner };
+        paths->entries[i].path = NULL;
+        for (size_t j = i; j < next; j++) {
+            free(paths->entries[j].path);
+            free(paths->entries[j].owner);
+            paths->entries[j] = (struct entry){ NULL, NULL };
+        }
+        paths->entries[kept++] = joined;
+        paths->bytes += strlen(joined.path) + (size_t)(at - owner);
     }
     paths->count = kept;
     return true;
@@ -115,6 +121,17 @@ static int compare_sorted(const void *a, const void *b)
 {
     const struct entry *const *left = a, *const *right = b;
     return strcmp((*left)->path, (*right)->path);
+}
+
+void paths_free(struct paths *paths)
+{
+    for (size_t i = 0; i < paths->count; i++) {
+        free(paths->entries[i].path);
+        free(paths->entries[i].owner);
+    }
+    free(paths->entries);
+    free(paths->sorted);
+    *paths = (struct paths){ 0 };
 }
 
 bool paths_load(struct paths *paths)
