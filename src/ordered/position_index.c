@@ -88,27 +88,31 @@ static bool fill_table(const struct position_builder *b, uint8_t *table, uint32_
     return true;
 }
 
+struct table {
+    uint8_t *buckets;
+    size_t mapped_bytes;
+    uint32_t bucket_count;
+};
+
 /* The table, with as many buckets behind the last as it takes. */
-static int make_table(const struct position_builder *b, uint32_t first_buckets, uint32_t offset_bits, uint8_t **out,
-                      uint32_t *out_count)
+static int make_table(const struct position_builder *b, uint32_t first_buckets, uint32_t offset_bits, struct table *out)
 {
     for (uint64_t behind = 16;; behind *= 4) {
         uint64_t bucket_count = first_buckets + behind;
         if (bucket_count > UINT32_MAX)
             return fail(NACRE_LIMIT, "too many keys for one index");
-        uint8_t *table = memory_alloc_aligned(64, (size_t)bucket_count * BUCKET_BYTES);
+        size_t bytes = (size_t)bucket_count * BUCKET_BYTES;
+        uint8_t *table = memory_map(bytes); /* zeroed, in huge pages where it is large */
         if (!table)
             return NACRE_NO_MEMORY;
-        memset(table, 0, (size_t)bucket_count * BUCKET_BYTES);
         if (fill_table(b, table, first_buckets, (uint32_t)bucket_count, offset_bits)) {
             while (bucket_count > first_buckets &&
                    bucket_matches(table + (bucket_count - 1) * BUCKET_BYTES, 0) == (1u << BUCKET_SLOTS) - 1)
                 bucket_count--;
-            *out = table;
-            *out_count = (uint32_t)bucket_count;
+            *out = (struct table){ table, bytes, (uint32_t)bucket_count };
             return NACRE_OK;
         }
-        memory_free(table);
+        memory_unmap(table, bytes);
     }
 }
 
@@ -132,23 +136,22 @@ int position_builder_write(struct position_builder *b, struct container_writer *
         first_buckets = 1;
     if (block_bits + offset_bits > 32)
         offset_bits = 0;
-    uint8_t *table = NULL;
-    uint32_t bucket_count = 0;
-    int status = make_table(b, first_buckets, offset_bits, &table, &bucket_count);
+    struct table table = { 0 };
+    int status = make_table(b, first_buckets, offset_bits, &table);
     if (status != NACRE_OK)
         return status;
     uint8_t header[HEADER_BYTES] = { 0 };
     store_u64(header, b->count);
-    store_u32(header + 8, bucket_count);
+    store_u32(header + 8, table.bucket_count);
     store_u32(header + 12, offset_bits);
     store_u32(header + 16, first_buckets);
-    size_t bytes = (size_t)bucket_count * BUCKET_BYTES;
+    size_t bytes = (size_t)table.bucket_count * BUCKET_BYTES;
     status = container_write_section(out, "PHDR", slice_of(header, sizeof header));
     if (status == NACRE_OK)
-        status = container_write_section(out, "PIDX", slice_of(table, bytes));
+        status = container_write_section(out, "PIDX", slice_of(table.buckets, bytes));
     if (status == NACRE_OK)
-        status = write_sums(table, bytes, out);
-    memory_free(table);
+        status = write_sums(table.buckets, bytes, out);
+    memory_unmap(table.buckets, table.mapped_bytes);
     return status;
 }
 

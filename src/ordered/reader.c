@@ -301,12 +301,11 @@ void ordered_prefetch(const void *reader, const struct lookup *lookup)
 bool ordered_may_have_key(void *reader, const struct lookup *lookup)
 {
     struct ordered_reader *r = reader;
-    if (r->entries == 0 || slice_compare(lookup->key, r->least_key) < 0 ||
-        slice_compare(lookup->key, r->greatest_key) > 0)
-        return false;
     struct position_index *x = ordered_index(r);
-    if (!x)
-        return true;
+    if (unlikely(!x)) {
+        return r->entries && slice_compare(lookup->key, r->least_key) >= 0 &&
+               slice_compare(lookup->key, r->greatest_key) <= 0;
+    }
     struct position_probe probe;
     uint32_t position;
     position_probe_begin(&probe, x, lookup->hash);
