@@ -16,6 +16,7 @@ struct manifest_piece {
     struct segment_properties properties; /* owned; the same for each piece of a segment */
     uint64_t shadowed;                    /* estimated: versions under a newer one of the same key, kept for snapshots */
     uint64_t hiding;                      /* estimated: keys that an older run holds too */
+    uint64_t last_expiry_ms;              /* the greatest expiry of the segment's entries that have one; 0 = none has */
 };
 
 struct manifest_collection {

@@ -3,7 +3,7 @@
      2 create            name (varint length, bytes), varint kind, varint default ttl, varint log position, varint next run
      3 drop              nothing
      4 remove            varint segment id, varint level, varint run, flags, [begin], [end]
-     5 add               varint level, varint run, flags, [begin], [end], varint shadowed, varint hiding, properties (segment/properties.c)
+     5 add               varint level, varint run, flags, [begin], [end], varint shadowed, varint hiding, varint last expiry, properties (segment/properties.c)
      6 log position   7 next run   8 last sequence   9 clean log end   10 opening   11 next log file   12 next collection: varint
    flags: 1 begin is there, 2 end is there; keys are varint length, bytes. */
 #include "base/memory.h"
@@ -75,6 +75,9 @@ static int put_add(struct buffer *out, const struct manifest_piece *piece)
     }
     if (status == NACRE_OK) {
         status = buffer_append_varint(out, piece->hiding);
+    }
+    if (status == NACRE_OK) {
+        status = buffer_append_varint(out, piece->last_expiry_ms);
     }
     return status == NACRE_OK ? segment_properties_encode(&piece->properties, out) : status;
 }
@@ -181,6 +184,7 @@ static int get_add(struct reader *in, struct manifest_decoded *to)
     get_place(in, piece);
     piece->shadowed = reader_varint(in);
     piece->hiding = reader_varint(in);
+    piece->last_expiry_ms = reader_varint(in);
     if (in->ok) {
         int status = segment_properties_decode(in, &piece->properties);
         if (status != NACRE_OK) {

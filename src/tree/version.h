@@ -18,6 +18,7 @@ struct piece {                       /* the keys of [begin, end) of a segment */
     uint64_t entries, deletes;
     uint64_t shadowed;               /* versions under a newer one of the same key, kept for snapshots */
     uint64_t hiding;                 /* keys that an older run holds too */
+    uint64_t last_expiry_ms;         /* the segment's greatest expiry; 0 = no entry has one */
 };
 struct run {                         /* pieces ascend and are disjoint */
     struct piece *pieces;

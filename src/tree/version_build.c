@@ -88,7 +88,8 @@ static void set_piece(struct layout *to, const struct placed *from)
     struct segment *segment = from->segment;
     *to->piece = (struct piece){ .segment = segment, .reader = segment->reader, .least_sequence = segment->properties.least_sequence,
                                  .has_begin = from->has_begin, .has_end = from->has_end, .bytes = from->bytes, .entries = from->entries,
-                                 .deletes = from->deletes, .shadowed = from->shadowed, .hiding = from->hiding };
+                                 .deletes = from->deletes, .shadowed = from->shadowed, .hiding = from->hiding,
+                                 .last_expiry_ms = from->last_expiry_ms };
     to->piece->begin = from->has_begin ? copy_key(to, from->begin) : begin_of(from);
     to->piece->end = from->has_end ? copy_key(to, from->end) : end_of(from);
     to->piece->open_end = !from->has_end && segment->properties.greatest_open;
@@ -237,7 +238,7 @@ int version_placed(const struct version *v, size_t extra, struct placed **list, 
             (*list)[(*count)++] = (struct placed){ .level = run->level, .run = run->id, .segment = p->segment, .has_begin = p->has_begin,
                                                    .has_end = p->has_end, .begin = p->begin, .end = p->end, .bytes = p->bytes,
                                                    .entries = p->entries, .deletes = p->deletes, .shadowed = p->shadowed,
-                                                   .hiding = p->hiding };
+                                                   .hiding = p->hiding, .last_expiry_ms = p->last_expiry_ms };
         }
     }
     return NACRE_OK;

@@ -13,7 +13,7 @@ struct placed {
     struct segment *segment;
     bool has_begin, has_end;
     nacre_slice begin, end;
-    uint64_t bytes, entries, deletes, shadowed, hiding;
+    uint64_t bytes, entries, deletes, shadowed, hiding, last_expiry_ms;
 };
 
 /* Sorts the list. Pieces of a run that overlap are NACRE_CORRUPT. */

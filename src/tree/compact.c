@@ -1,0 +1,217 @@
+/* tree_compact: all levels of a range of keys into one, in one pass from left to right (see tree_private.h).
+
+   The target is the deepest level that holds any of the range, or a deeper one if that would be over its target with everything in it, so
+   that nothing has to be pushed on afterwards. Pieces that are clean and alone are left, or moved if they lie higher up. A waiting claim
+   keeps new units out of the range until the running ones are done. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "tree/pick.h"
+#include <errno.h>
+#include <time.h>
+
+#define UNIT_SEGMENTS 4u
+#define WAIT_NS 10000000
+
+struct compaction {
+    struct tree *tree;
+    struct buffer at;    /* what is before is done */
+    nacre_slice end;
+    uint32_t target;     /* level */
+    uint64_t segment_bytes, now_ms;
+};
+
+static uint32_t choose_target(const struct tree *tree, const struct key_range *range)
+{
+    const struct version *v = tree->version;
+    uint32_t target = 1;
+    for (size_t r = 0; r < v->run_count; r++) {
+        size_t first, after;
+        run_overlap(&v->runs[r], range, &first, &after);
+        target = first < after && v->runs[r].level > target ? v->runs[r].level : target;
+    }
+    while (target + 1 < TREE_LEVELS && level_target(tree, target) < v->bytes) {
+        target++;
+    }
+    return target;
+}
+
+/* Nothing in it that a merge would drop, and all of its segment. */
+static bool is_clean(const struct compaction *c, const struct piece *piece)
+{
+    return piece->deletes == 0 && piece->shadowed == 0 && !piece->segment->ranges && !piece->has_begin && !piece->has_end &&
+           piece_expired(piece, c->now_ms) == 0;
+}
+
+static bool fits_with_next(const struct compaction *c, const struct run *run, const struct piece *piece)
+{
+    const struct piece *next = piece + 1 < run->pieces + run->count ? piece + 1 : NULL;
+    bool inside = next && (c->end.size == 0 || slice_compare(next->begin, c->end) < 0);
+    return inside && piece->bytes + next->bytes <= c->segment_bytes;
+}
+
+struct place {
+    const struct piece *piece;
+    size_t run;
+};
+
+/* Leaves a piece alone, or only moves it. */
+static bool is_done(const struct compaction *c, const struct plan *plan, const struct place *at, struct buffer *room)
+{
+    const struct run *run = &plan->version->runs[at->run];
+    return is_clean(c, at->piece) && plan_is_lone(plan, at->piece, at->run, room) && !fits_with_next(c, run, at->piece);
+}
+
+/* The first piece that begins at or after `from`, of those that are done or of all. */
+static struct place find_next(const struct compaction *c, const struct plan *plan, nacre_slice from, bool strictly, bool done, struct buffer *room)
+{
+    struct place best = { NULL, 0 };
+    struct key_range range = { from, c->end };
+    for (size_t r = plan->first_run; r < plan->after_run; r++) {
+        const struct run *run = &plan->version->runs[r];
+        size_t first, after;
+        run_overlap(run, &range, &first, &after);
+        for (size_t i = first; i < after; i++) {
+            struct place place = { &run->pieces[i], r };
+            if (best.piece && slice_compare(place.piece->begin, best.piece->begin) >= 0) {
+                break;
+            }
+            if (strictly && slice_compare(place.piece->begin, from) <= 0) {
+                continue;
+            }
+            if (!done || is_done(c, plan, &place, room)) {
+                best = place;
+                break;
+            }
+        }
+    }
+    return best;
+}
+
+static struct plan plan_all(const struct compaction *c)
+{
+    const struct version *v = c->tree->version;
+    size_t after = 0;
+    while (after < v->run_count && v->runs[after].level <= c->target) {
+        after++;
+    }
+    return (struct plan){ .version = v, .after_run = after, .target_exists = after > 0 && v->runs[after - 1].level == c->target,
+                          .target_level = c->target, .budget = UNIT_SEGMENTS * c->segment_bytes, .segment_bytes = c->segment_bytes,
+                          .all_inputs = true, .within = { buffer_slice(&c->at), c->end } };
+}
+
+static int advance(struct compaction *c, const struct piece *piece)
+{
+    struct buffer room = { 0 };
+    int status = piece_after(piece, &room);
+    if (status == NACRE_OK) {
+        buffer_free(&c->at);
+        c->at = room;
+    }
+    return status;
+}
+
+/* Plans one unit that begins at or after c->at; *found = false: the rest is as it should be. */
+static int plan_next(struct compaction *c, struct unit *unit, bool *found)
+{
+    struct buffer room = { 0 };
+    int status = NACRE_OK;
+    bool more = true;
+    *found = false;
+    while (status == NACRE_OK && more && !*found) {
+        struct plan plan = plan_all(c);
+        struct place at = find_next(c, &plan, buffer_slice(&c->at), false, false, &room);
+        if (!at.piece) {
+            break;
+        }
+        if (is_done(c, &plan, &at, &room)) {
+            bool stays = plan.version->runs[at.run].level == c->target;
+            more = !at.piece->open_end;
+            if (stays) {
+                status = advance(c, at.piece);
+                continue;
+            }
+            plan.may_move = true;
+            plan.tombstone_percent = 100; /* it has none */
+            plan.segment_bytes = 0;       /* whatever its size */
+        } else {
+            struct place next = find_next(c, &plan, at.piece->begin, true, true, &room);
+            if (next.piece) {
+                plan.within.end = next.piece->begin;
+            }
+        }
+        status = plan_unit(&plan, unit, found);
+        more = false;
+    }
+    buffer_free(&room);
+    return status;
+}
+
+static int wait_for_others(struct compaction *c, struct claim *claim)
+{
+    struct tree *tree = c->tree;
+    while (claim_conflicts(tree, claim)) {
+        if (tree_stopping(tree)) {
+            return fail(NACRE_CANCELLED, "the store is closing");
+        }
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += WAIT_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&tree->released, &tree->lock, &until);
+    }
+    return tree_stopping(tree) ? fail(NACRE_CANCELLED, "the store is closing") : NACRE_OK;
+}
+
+/* One unit, planned and claimed under the lock. */
+static int next_unit(struct compaction *c, struct unit *unit, bool *found)
+{
+    struct tree *tree = c->tree;
+    struct claim waiting = { .range = { buffer_slice(&c->at), c->end }, .from = 0, .to = TREE_LEVELS };
+    *found = false;
+    pthread_mutex_lock(&tree->lock);
+    claim_add(tree, &waiting, false);
+    int status = wait_for_others(c, &waiting);
+    if (status == NACRE_OK) {
+        status = tree_settle_doubts(tree);
+    }
+    if (status == NACRE_OK) {
+        uint32_t target = choose_target(tree, &waiting.range);
+        c->target = target > c->target ? target : c->target;
+        status = plan_next(c, unit, found);
+    }
+    claim_remove(tree, &waiting);
+    if (status == NACRE_OK && *found) {
+        unit->base = tree->version;
+        version_ref(unit->base);
+        unit->claim.from = 0;
+        unit->claim.to = c->target;
+        claim_add(tree, &unit->claim, true);
+    }
+    pthread_mutex_unlock(&tree->lock);
+    return status;
+}
+
+int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
+{
+    struct compaction c = { .tree = tree, .end = end, .now_ms = clock_wall_ms() };
+    c.segment_bytes = atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    int status = buffer_append(&c.at, begin.data, begin.size);
+    bool more = status == NACRE_OK && (end.size == 0 || slice_compare(begin, end) < 0);
+    while (status == NACRE_OK && more) {
+        struct unit unit = { 0 };
+        status = next_unit(&c, &unit, &more);
+        if (status == NACRE_OK && more) {
+            status = unit_run(tree, &unit);
+            struct buffer done = unit.end;
+            unit.end = (struct buffer){ 0 };
+            buffer_free(&c.at);
+            c.at = done;
+            more = done.size > 0 && (end.size == 0 || slice_compare(buffer_slice(&done), end) < 0);
+        }
+        unit_free(&unit);
+    }
+    buffer_free(&c.at);
+    return status;
+}

@@ -1,0 +1,207 @@
+/* Running units: merges, moves and drops (see tree_private.h). Any number of threads, each with a unit of its own: claims keep them apart.
+   Inputs are read from the version that the unit was planned on; what it takes out is worked out anew at the commit, as neighbours may have
+   cut the same pieces at their other ends. A failure leaves the inputs as they are. */
+#include "base/memory.h"
+#include "base/status.h"
+#include "tree/merge_cursor.h"
+#include "tree/outputs.h"
+#include "tree/run_cursor.h"
+
+struct inputs {
+    struct cursor **children;
+    size_t child_count;
+    struct range_delete *ranges; /* clipped; keys are the version's or the unit's */
+    size_t range_count, range_capacity;
+    uint64_t bytes, entries;
+};
+
+static void inputs_free(struct inputs *in)
+{
+    for (size_t i = 0; i < in->child_count; i++) {
+        cursor_close(in->children[i]);
+    }
+    memory_free(in->children);
+    memory_free(in->ranges);
+}
+
+static int add_range(struct inputs *in, const struct range_delete *range)
+{
+    if (in->range_count == in->range_capacity) {
+        size_t more = in->range_capacity ? 2 * in->range_capacity : 16;
+        struct range_delete *ranges = memory_realloc(in->ranges, more * sizeof *ranges);
+        if (!ranges) {
+            return NACRE_NO_MEMORY;
+        }
+        in->ranges = ranges;
+        in->range_capacity = more;
+    }
+    in->ranges[in->range_count++] = *range;
+    return NACRE_OK;
+}
+
+static void clip_to(struct range_delete *range, nacre_slice begin, nacre_slice end)
+{
+    if (slice_compare(range->begin, begin) < 0) {
+        range->begin = begin;
+    }
+    if (end.size && (range->end.size == 0 || slice_compare(end, range->end) < 0)) {
+        range->end = end;
+    }
+}
+
+/* Clipped to the piece too: what was outside of it has been merged already. */
+static int add_ranges(struct inputs *in, const struct piece *piece, const struct key_range *within)
+{
+    int status = NACRE_OK;
+    for (size_t i = 0; i < range_set_count(piece->segment->ranges) && status == NACRE_OK; i++) {
+        struct range_delete range = range_set_at(piece->segment->ranges, i);
+        clip_to(&range, within->begin, within->end);
+        clip_to(&range, piece->has_begin ? piece->begin : (nacre_slice){ NULL, 0 }, piece->has_end ? piece->end : (nacre_slice){ NULL, 0 });
+        if (range.end.size == 0 || slice_compare(range.begin, range.end) < 0) {
+            status = add_range(in, &range);
+        }
+    }
+    return status;
+}
+
+static int collect_inputs(const struct unit *unit, struct inputs *in)
+{
+    size_t runs = unit->after_run - unit->first_run;
+    in->children = memory_zalloc(runs * sizeof(struct cursor *) + 1);
+    int status = in->children ? NACRE_OK : NACRE_NO_MEMORY;
+    for (size_t r = unit->first_run; r < unit->after_run && status == NACRE_OK; r++) {
+        const struct run *run = &unit->base->runs[r];
+        size_t first, after;
+        run_overlap(run, &unit->claim.range, &first, &after);
+        if (first == after) {
+            continue;
+        }
+        status = run_cursor_create(&run->pieces[first], after - first, &in->children[in->child_count]);
+        in->child_count += status == NACRE_OK;
+        for (size_t i = first; i < after && status == NACRE_OK; i++) {
+            in->bytes += run->pieces[i].bytes;
+            in->entries += run->pieces[i].entries;
+            status = add_ranges(in, &run->pieces[i], &unit->claim.range);
+        }
+    }
+    return status;
+}
+
+/* The first run of the base that is older than the target. */
+static size_t first_beneath(const struct unit *unit)
+{
+    const struct version *v = unit->base;
+    size_t r = unit->after_run;
+    while (r < v->run_count && (v->runs[r].level < unit->target_level ||
+                                (v->runs[r].level == unit->target_level && (unit->target_level > 0 || v->runs[r].id >= unit->target_run)))) {
+        r++;
+    }
+    return r;
+}
+
+static int run_merge(struct tree *tree, const struct unit *unit, struct outputs *outputs, uint64_t *read)
+{
+    struct inputs in = { 0 };
+    struct cursor *merged = NULL;
+    int status = collect_inputs(unit, &in);
+    if (status == NACRE_OK) {
+        size_t children = in.child_count;
+        in.child_count = 0; /* handed over, also when it fails */
+        status = merge_cursor_create(in.children, children, &merged);
+    }
+    if (status == NACRE_OK) {
+        /* A unit takes parts of pieces: what it will read was estimated by samples when it was planned. */
+        *read = unit->bytes < in.bytes ? unit->bytes : in.bytes;
+        uint64_t entries = in.bytes ? (uint64_t)((double)in.entries * (double)*read / (double)in.bytes) : in.entries;
+        struct output_job job = { .tree = tree, .cursor = merged, .range = unit->claim.range, .ranges = in.ranges,
+                                  .range_count = in.range_count, .base = unit->base, .beneath = first_beneath(unit),
+                                  .level = unit->target_level, .run = unit->target_run, .expected_bytes = *read, .expected_entries = entries };
+        status = outputs_build(&job, outputs);
+    }
+    cursor_close(merged);
+    inputs_free(&in);
+    return status;
+}
+
+/* The pieces of the unit's range as they are, for the target. Its claim keeps them whole. lock held. */
+static int moved_pieces(const struct tree *tree, const struct unit *unit, struct placed **moved, size_t *count)
+{
+    struct placed *all = NULL;
+    size_t all_count = 0;
+    *count = 0;
+    int status = version_placed(tree->version, 0, &all, &all_count);
+    for (size_t i = 0; i < all_count; i++) {
+        for (size_t r = unit->first_run; r < unit->after_run; r++) {
+            const struct run *run = &unit->base->runs[r];
+            nacre_slice begin = all[i].has_begin ? all[i].begin : buffer_slice(&all[i].segment->properties.smallest);
+            if (run->level == all[i].level && run->id == all[i].run && slice_compare(begin, unit->claim.range.begin) == 0) {
+                all[*count] = all[i];
+                all[*count].level = unit->target_level;
+                all[(*count)++].run = unit->target_run;
+                break;
+            }
+        }
+    }
+    *moved = all;
+    return status;
+}
+
+static int install(struct tree *tree, const struct unit *unit, const struct outputs *outputs)
+{
+    struct consumed consumed = { &unit->base->runs[unit->first_run], unit->after_run - unit->first_run, unit->claim.range };
+    struct manifest_edit edit = { 0 };
+    struct placed *moved = NULL;
+    size_t count = 0;
+    if (unit->kind != UNIT_MOVE) {
+        return tree_install(tree, &consumed, outputs->made, outputs->count, &edit, NULL);
+    }
+    int status = moved_pieces(tree, unit, &moved, &count);
+    if (status == NACRE_OK) {
+        status = tree_install(tree, &consumed, moved, count, &edit, NULL);
+    }
+    memory_free(moved);
+    return status;
+}
+
+static void count_unit(struct tree *tree, const struct unit *unit, const struct outputs *outputs, uint64_t read)
+{
+    struct tree_counters *c = &tree->counters;
+    _Atomic uint64_t *kinds[] = { &c->merges, &c->moves, &c->drops };
+    atomic_fetch_add_explicit(kinds[unit->kind], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->bytes_merged_read, read, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->bytes_merged_written, outputs->bytes, memory_order_relaxed);
+}
+
+int unit_run(struct tree *tree, struct unit *unit)
+{
+    struct outputs outputs = { 0 };
+    uint64_t read = 0;
+    int status = unit->kind == UNIT_MERGE ? run_merge(tree, unit, &outputs, &read) : NACRE_OK;
+    bool built = status == NACRE_OK;
+    pthread_mutex_lock(&tree->lock);
+    size_t doubts = tree->doubtful_count;
+    if (built) {
+        status = install(tree, unit, &outputs);
+    }
+    bool doubtful = tree->doubtful_count > doubts;
+    claim_remove(tree, &unit->claim);
+    if (status != NACRE_OK) {
+        tree_update_signals(tree);
+    }
+    pthread_mutex_unlock(&tree->lock);
+    if (status == NACRE_OK) {
+        count_unit(tree, unit, &outputs, read);
+    } else {
+        status = fail_context(status, "merging level %u into level %u of collection %u", unit->base->runs[unit->first_run].level,
+                              unit->target_level, tree->collection);
+    }
+    outputs_release(&outputs, built && status != NACRE_OK && !doubtful);
+    return status;
+}
+
+void unit_free(struct unit *unit)
+{
+    version_unref(unit->base);
+    buffer_free(&unit->begin);
+    buffer_free(&unit->end);
+}

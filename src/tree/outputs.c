@@ -1,0 +1,313 @@
+/* Writing the segments of a flush or merge (see outputs.h). One thread per job; no locks.
+   Invariants:
+   1. outputs are cut only between keys: all versions of a key are in one segment.
+   2. outputs ascend and are disjoint, range deletes included: those are clipped at each cut, and a segment that holds any ends at the cut explicitly
+      (its greatest key counts where its range deletes end, which the next segment may begin with). */
+#include "tree/outputs.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "tree/retention.h"
+
+#define STOP_LOOKS 1024u            /* entries between two looks at the stop flag */
+#define SAMPLE_STRIDE 256u          /* keys between two looks beneath, to estimate what an output hides */
+#define SEGMENT_BYTES_MAX (UINT64_C(3) << 30) /* room for one more large value below the container's limit */
+
+struct writer {
+    const struct output_job *job;
+    struct outputs *outputs;
+    struct retention retention;
+    struct build_options options;
+    uint64_t target_bytes;
+    struct segment_builder *builder; /* NULL: none begun */
+    uint64_t id;
+    struct buffer cut;               /* where the segment being written begins; empty = with the job's range */
+    bool has_beneath;
+    uint64_t keys, shadowed, samples, hits, stride, last_expiry_ms;
+    const struct range_delete **kept; /* range deletes to write on */
+    size_t kept_count;
+};
+
+/* ---- the segments ---- */
+
+static int begin_segment(struct writer *w)
+{
+    struct tree *tree = w->job->tree;
+    w->id = manifest_next_segment_id(tree->env->manifest);
+    w->keys = w->shadowed = w->samples = w->hits = w->last_expiry_ms = 0;
+    return segment_builder_create(tree->env->segments, tree->kind, w->id, &w->options, &w->builder);
+}
+
+static nacre_slice later(nacre_slice a, nacre_slice b)
+{
+    return slice_compare(a, b) >= 0 ? a : b;
+}
+
+static nacre_slice earlier_end(nacre_slice a, nacre_slice b)
+{
+    return b.size == 0 || (a.size && slice_compare(a, b) <= 0) ? a : b;
+}
+
+/* The part of the range delete in [from, to); false when there is none. */
+static bool clip(const struct range_delete *range, nacre_slice from, nacre_slice to, struct range_delete *part)
+{
+    *part = (struct range_delete){ later(range->begin, from), earlier_end(range->end, to), range->sequence };
+    return part->end.size == 0 || slice_compare(part->begin, part->end) < 0;
+}
+
+/* Range deletes of [from, to) into the segment; begins it if only they are left to write. */
+static int add_ranges(struct writer *w, nacre_slice from, nacre_slice to, bool *any)
+{
+    int status = NACRE_OK;
+    *any = false;
+    for (size_t i = 0; i < w->kept_count && status == NACRE_OK; i++) {
+        struct range_delete part;
+        if (!clip(w->kept[i], from, to, &part)) {
+            continue;
+        }
+        if (!w->builder) {
+            status = begin_segment(w);
+        }
+        if (status == NACRE_OK) {
+            status = segment_builder_add_range(w->builder, &part);
+        }
+        *any = true;
+    }
+    return status;
+}
+
+static struct placed *next_made(struct outputs *o)
+{
+    if (o->count == o->capacity) {
+        size_t more = o->capacity ? 2 * o->capacity : 4;
+        struct placed *made = memory_realloc(o->made, more * sizeof *made);
+        if (!made) {
+            return NULL;
+        }
+        o->made = made;
+        struct buffer *keys = memory_realloc(o->keys, more * sizeof *keys);
+        if (!keys) {
+            return NULL;
+        }
+        o->keys = keys;
+        o->capacity = more;
+    }
+    o->keys[o->count] = (struct buffer){ 0 };
+    o->made[o->count] = (struct placed){ 0 };
+    return &o->made[o->count];
+}
+
+/* Ends the segment at `to` (empty: at the end of the job's range). */
+static int end_segment(struct writer *w, nacre_slice to)
+{
+    struct outputs *o = w->outputs;
+    bool has_ranges;
+    int status = add_ranges(w, w->cut.size ? buffer_slice(&w->cut) : w->job->range.begin, to, &has_ranges);
+    if (status != NACRE_OK || !w->builder) {
+        return status;
+    }
+    struct placed *made = next_made(o);
+    if (!made) {
+        return NACRE_NO_MEMORY;
+    }
+    if (has_ranges && to.size) {
+        status = buffer_append(&o->keys[o->count], to.data, to.size);
+        made->has_end = true;
+        made->end = buffer_slice(&o->keys[o->count]);
+    }
+    struct segment_builder *builder = w->builder;
+    if (status == NACRE_OK) {
+        w->builder = NULL; /* finish frees it, also when it fails */
+        status = segment_builder_finish(builder, &made->segment);
+    }
+    if (status != NACRE_OK) {
+        buffer_free(&o->keys[o->count]);
+        return status;
+    }
+    made->level = w->job->level;
+    made->run = w->job->run;
+    placed_whole(made);
+    made->shadowed = w->shadowed;
+    made->last_expiry_ms = w->last_expiry_ms;
+    made->hiding = w->samples ? (uint64_t)((double)w->keys * (double)w->hits / (double)w->samples) : 0;
+    o->bytes += made->bytes;
+    o->entries += made->entries;
+    o->count++;
+    return NACRE_OK;
+}
+
+/* ---- the entries ---- */
+
+static bool is_beneath(struct writer *w, nacre_slice key)
+{
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = SEQUENCE_MAX };
+    return version_may_have_key_from(w->job->base, w->job->beneath, &lookup);
+}
+
+static bool may_be_beneath(void *context, nacre_slice key)
+{
+    struct writer *w = context;
+    return w->has_beneath && is_beneath(w, key);
+}
+
+static int keep(void *context, const struct entry *entry, bool older)
+{
+    struct writer *w = context;
+    int status = NACRE_OK;
+    if (older) {
+        w->shadowed++;
+    } else {
+        uint64_t bytes = w->builder ? segment_builder_bytes(w->builder) : 0;
+        if (bytes && (bytes >= w->target_bytes || bytes + entry->value.size > SEGMENT_BYTES_MAX)) {
+            status = end_segment(w, entry->key);
+            buffer_clear(&w->cut);
+            if (status == NACRE_OK) {
+                status = buffer_append(&w->cut, entry->key.data, entry->key.size);
+            }
+        }
+        if (status == NACRE_OK && !w->builder) {
+            status = begin_segment(w);
+        }
+        if (w->has_beneath && w->keys % w->stride == 0) {
+            w->samples++;
+            w->hits += is_beneath(w, entry->key);
+        }
+        w->keys++;
+    }
+    if (entry->expiry_ms > w->last_expiry_ms) {
+        w->last_expiry_ms = entry->expiry_ms;
+    }
+    return status == NACRE_OK ? segment_builder_add(w->builder, entry) : status;
+}
+
+static int choose_ranges(struct writer *w)
+{
+    const struct output_job *job = w->job;
+    w->kept = memory_alloc(job->range_count * sizeof(struct range_delete *) + 1);
+    if (!w->kept) {
+        return NACRE_NO_MEMORY;
+    }
+    for (size_t i = 0; i < job->range_count; i++) {
+        struct key_range covered = { job->ranges[i].begin, job->ranges[i].end };
+        bool beneath = w->has_beneath && version_overlaps(job->base, job->beneath, &covered);
+        if (retention_needs_range(&w->retention, &job->ranges[i], beneath)) {
+            w->kept[w->kept_count++] = &job->ranges[i];
+        }
+    }
+    return NACRE_OK;
+}
+
+static bool is_past(nacre_slice key, nacre_slice end, uint64_t end_head)
+{
+    uint64_t head = slice_head(key);
+    return head != end_head ? head > end_head : slice_compare(key, end) >= 0;
+}
+
+static int copy_entries(struct writer *w)
+{
+    struct cursor *cursor = w->job->cursor;
+    nacre_slice end = w->job->range.end;
+    uint64_t end_head = slice_head(end), looked = 0;
+    int status = NACRE_OK;
+    if (w->job->range.begin.size) {
+        cursor_seek(cursor, w->job->range.begin);
+    } else {
+        cursor_first(cursor);
+    }
+    while (status == NACRE_OK && cursor->valid && (end.size == 0 || !is_past(cursor->entry.key, end, end_head))) {
+        status = retention_add(&w->retention, &cursor->entry);
+        if (status == NACRE_OK && ++looked % STOP_LOOKS == 0 && tree_stopping(w->job->tree)) {
+            status = fail(NACRE_CANCELLED, "the store is closing");
+        }
+        cursor_next(cursor);
+    }
+    status = status == NACRE_OK ? cursor->status : status;
+    return status == NACRE_OK ? retention_finish(&w->retention) : status;
+}
+
+/* Equal segments instead of full ones and a small last one. */
+static uint64_t even_share(uint64_t expected, uint64_t segment_bytes)
+{
+    if (expected <= segment_bytes + segment_bytes / 4) {
+        return segment_bytes + segment_bytes / 4;
+    }
+    uint64_t parts = (expected + segment_bytes - 1) / segment_bytes;
+    return expected / parts + expected / parts / 64 + 1;
+}
+
+static void set_options(struct writer *w)
+{
+    const struct output_job *job = w->job;
+    struct tree_tuning *tuning = job->tree->env->tuning;
+    w->options = (struct build_options){
+        .compression = (enum compression)atomic_load_explicit(&tuning->compression[job->level], memory_order_relaxed),
+        .block_bytes = (uint32_t)atomic_load_explicit(&tuning->block_bytes, memory_order_relaxed),
+        .build_index = !atomic_load_explicit(&tuning->async_index_build, memory_order_relaxed),
+    };
+    w->target_bytes = even_share(job->expected_bytes, atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed));
+    uint64_t parts = job->expected_bytes / w->target_bytes + 1;
+    w->options.expected_entries = job->expected_entries / parts;
+    w->stride = job->expected_entries / 64 < SAMPLE_STRIDE ? job->expected_entries / 64 + 1 : SAMPLE_STRIDE;
+}
+
+static int build(struct writer *w, const uint64_t *snapshots, size_t snapshot_count)
+{
+    struct range_set *ranges = NULL;
+    int status = range_set_create(w->job->ranges, w->job->range_count, &ranges);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    w->retention = (struct retention){ .snapshots = snapshots, .snapshot_count = snapshot_count, .ranges = ranges, .now_ms = clock_wall_ms(),
+                                       .may_be_beneath = may_be_beneath, .keep = keep, .context = w };
+    status = choose_ranges(w);
+    if (status == NACRE_OK) {
+        status = copy_entries(w);
+    }
+    if (status == NACRE_OK) {
+        status = end_segment(w, w->job->range.end);
+    }
+    retention_free(&w->retention);
+    range_set_free(ranges);
+    return status;
+}
+
+int outputs_build(const struct output_job *job, struct outputs *outputs)
+{
+    struct tree_env *env = job->tree->env;
+    struct writer w = { .job = job, .outputs = outputs };
+    uint64_t *snapshots = NULL;
+    size_t snapshot_count = 0;
+    memset(outputs, 0, sizeof *outputs);
+    w.has_beneath = job->beneath < job->base->run_count && version_overlaps(job->base, job->beneath, &job->range);
+    set_options(&w);
+    int status = env->snapshots(env->context, &snapshots, &snapshot_count);
+    if (status == NACRE_OK) {
+        status = build(&w, snapshots, snapshot_count);
+    }
+    if (status == NACRE_OK && outputs->count) {
+        status = env->segments->os->sync_directory(env->segments->os->context, env->segments->directory);
+    }
+    segment_builder_abandon(w.builder);
+    memory_free(w.kept);
+    buffer_free(&w.cut);
+    memory_free(snapshots);
+    if (status != NACRE_OK) {
+        outputs_release(outputs, true);
+    }
+    return status;
+}
+
+void outputs_release(struct outputs *o, bool remove_files)
+{
+    for (size_t i = 0; i < o->count; i++) {
+        if (remove_files) {
+            segment_mark_obsolete(o->made[i].segment);
+        }
+        segment_unref(o->made[i].segment);
+        buffer_free(&o->keys[i]);
+    }
+    memory_free(o->made);
+    memory_free(o->keys);
+    memset(o, 0, sizeof *o);
+}
