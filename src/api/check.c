@@ -122,3 +122,22 @@ int check_snapshot(const nacre_snapshot *snapshot, const nacre_store *store)
 {
     return !snapshot || snapshot->store == store ? NACRE_OK : fail(NACRE_INVALID, "the snapshot is of another store");
 }
+
+int check_os(const nacre_os *os)
+{
+    if (!os) {
+        return NACRE_OK;
+    }
+    if (os->struct_size < sizeof *os) {
+        return fail(NACRE_INVALID, "nacre_os: struct_size is %zu instead of %zu", os->struct_size, sizeof *os);
+    }
+    static const size_t first = offsetof(nacre_os, open) / sizeof(void *), end = sizeof *os / sizeof(void *);
+    void *functions[sizeof *os / sizeof(void *)];
+    memcpy(functions, os, sizeof functions);
+    for (size_t i = first; i < end; i++) {
+        if (!functions[i]) {
+            return fail(NACRE_INVALID, "nacre_os: its function %zu is NULL", i - first);
+        }
+    }
+    return NACRE_OK;
+}

@@ -13,5 +13,6 @@ int check_value(nacre_slice);
 int check_bound(nacre_slice, const char *which);     /* may be empty */
 int check_range(nacre_slice begin, nacre_slice end);
 int check_name(const char *);
+int check_os(const nacre_os *);                       /* NULL, or with all its functions */
 int check_snapshot(const nacre_snapshot *, const nacre_store *);
 #endif

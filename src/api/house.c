@@ -148,6 +148,9 @@ int nacre_metrics(nacre_store *store, char **text)
 static int read_options(const nacre_options *given, nacre_options *options)
 {
     int status = check_options(options, sizeof *options, given, "nacre_options");
+    if (status == NACRE_OK) {
+        status = check_os(options->os);
+    }
     if (status == NACRE_OK && !options->os) {
         options->os = os_posix();
     }

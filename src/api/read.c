@@ -20,14 +20,12 @@ int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_op
 {
     nacre_snapshot *snapshot;
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK) {
-        return status;
-    }
     if (!value) {
         return fail(NACRE_INVALID, "the place for the value is NULL");
     }
     *value = (nacre_value){ { NULL, 0 }, NULL };
-    if ((status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK ||
+        (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
         return status;
     }
     return collection_get(collection, key, snapshot, value);
@@ -61,10 +59,11 @@ int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_
 
 int nacre_snapshot_create(nacre_store *store, nacre_snapshot **snapshot)
 {
-    int status = check_store(store);
-    if (status == NACRE_OK && !snapshot) {
-        status = fail(NACRE_INVALID, "the place for the snapshot is NULL");
+    if (!snapshot) {
+        return fail(NACRE_INVALID, "the place for the snapshot is NULL");
     }
+    *snapshot = NULL;
+    int status = check_store(store);
     return status == NACRE_OK ? store_snapshot_create(store, snapshot) : status;
 }
 
@@ -79,14 +78,12 @@ int nacre_scan(nacre_collection *collection, const nacre_scan_options *given, na
 {
     nacre_scan_options options;
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK) {
-        return status;
-    }
     if (!cursor) {
         return fail(NACRE_INVALID, "the place for the cursor is NULL");
     }
     *cursor = NULL;
-    if ((status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
+    if ((status = check_collection(collection)) != NACRE_OK ||
+        (status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
         (status = check_bound(options.begin, "begin")) != NACRE_OK || (status = check_bound(options.end, "end")) != NACRE_OK ||
         (status = check_bound(options.prefix, "prefix")) != NACRE_OK ||
         (status = check_snapshot(options.snapshot, collection->store)) != NACRE_OK) {

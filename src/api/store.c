@@ -2,6 +2,7 @@
 #include "api/check.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include <stdio.h>
 
 int nacre_open(const char *path, const nacre_options *options, nacre_store **store)
 {
@@ -24,7 +25,14 @@ int nacre_open(const char *path, const nacre_options *options, nacre_store **sto
         return fail(NACRE_INVALID, "error_if_missing and error_if_exists exclude each other");
     }
     if (known.background_threads > 256) {
-        return fail(NACRE_LIMIT, "background_threads is %u; the limit is 256", known.background_threads);
+        return fail(NACRE_INVALID, "background_threads is %u; the most is 256", known.background_threads);
+    }
+    if (known.logger && (known.logger->struct_size < sizeof *known.logger || !known.logger->write)) {
+        return fail(NACRE_INVALID, "the logger has no function, or its struct_size is %zu instead of %zu", known.logger->struct_size,
+                    sizeof *known.logger);
+    }
+    if ((status = check_os(known.os)) != NACRE_OK) {
+        return status;
     }
     return store_open(path, &known, store);
 }
@@ -40,6 +48,12 @@ int nacre_close(nacre_store *store)
 
 nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_size)
 {
+    if (!store) {
+        if (reason && reason_size > 0) {
+            (void)snprintf(reason, reason_size, "the store is NULL");
+        }
+        return NACRE_STATE_FAILED;
+    }
     pthread_mutex_lock(&store->state_lock);
     if (reason && reason_size > 0) {
         size_t size = strlen(store->state_reason);
@@ -55,17 +69,17 @@ nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_si
 int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection)
 {
     nacre_collection_options known;
-    int status = check_store(store);
-    if (status == NACRE_OK && !collection) {
-        status = fail(NACRE_INVALID, "the place for the collection is NULL");
+    if (!collection) {
+        return fail(NACRE_INVALID, "the place for the collection is NULL");
     }
+    *collection = NULL;
+    int status = check_store(store);
     if (status == NACRE_OK && (status = check_name(name)) == NACRE_OK) {
         status = check_options(&known, sizeof known, options, "nacre_collection_options");
     }
     if (status != NACRE_OK) {
         return status;
     }
-    *collection = NULL;
     if (known.kind == 0) {
         known.kind = NACRE_ORDERED;
     }
@@ -74,12 +88,12 @@ int nacre_collection_create(nacre_store *store, const char *name, const nacre_co
 
 int nacre_collection_open(nacre_store *store, const char *name, nacre_collection **collection)
 {
-    int status = check_store(store);
-    if (status == NACRE_OK && !collection) {
-        status = fail(NACRE_INVALID, "the place for the collection is NULL");
+    if (!collection) {
+        return fail(NACRE_INVALID, "the place for the collection is NULL");
     }
+    *collection = NULL;
+    int status = check_store(store);
     if (status == NACRE_OK) {
-        *collection = NULL;
         status = check_name(name);
     }
     return status == NACRE_OK ? store_collection_open(store, name, collection) : status;
@@ -101,10 +115,12 @@ int nacre_collection_drop(nacre_store *store, const char *name)
 
 int nacre_collection_list(nacre_store *store, nacre_collection_info **list, size_t *count)
 {
-    int status = check_store(store);
-    if (status == NACRE_OK && (!list || !count)) {
-        status = fail(NACRE_INVALID, "the place for the list is NULL");
+    if (!list || !count) {
+        return fail(NACRE_INVALID, "the place for the list is NULL");
     }
+    *list = NULL;
+    *count = 0;
+    int status = check_store(store);
     return status == NACRE_OK ? store_collection_list(store, list, count) : status;
 }
 

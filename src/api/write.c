@@ -159,6 +159,9 @@ void nacre_batch_free(nacre_batch *batch)
 
 void nacre_batch_clear(nacre_batch *batch)
 {
+    if (!batch) {
+        return;
+    }
     buffer_clear(&batch->payload);
     batch->target_count = 0;
     batch->count = 0;
@@ -167,12 +170,12 @@ void nacre_batch_clear(nacre_batch *batch)
 
 size_t nacre_batch_count(const nacre_batch *batch)
 {
-    return (size_t)batch->count;
+    return batch ? (size_t)batch->count : 0;
 }
 
 size_t nacre_batch_bytes(const nacre_batch *batch)
 {
-    return batch->payload.size;
+    return batch ? batch->payload.size : 0;
 }
 
 static int check_batch(const nacre_batch *batch, const nacre_collection *collection)

@@ -298,14 +298,19 @@ static void count_given(nacre_cursor *c)
     }
 }
 
-bool nacre_cursor_valid(const nacre_cursor *c)
+static bool stands(const nacre_cursor *c)
 {
     return c && c->live;
 }
 
+bool nacre_cursor_valid(const nacre_cursor *c)
+{
+    return stands(c);
+}
+
 void nacre_cursor_next(nacre_cursor *c)
 {
-    if (!c->live) {
+    if (!stands(c)) {
         return;
     }
     if (c->reverse) {
@@ -318,7 +323,7 @@ void nacre_cursor_next(nacre_cursor *c)
 
 void nacre_cursor_prev(nacre_cursor *c)
 {
-    if (!c->live) {
+    if (!stands(c)) {
         return;
     }
     if (c->reverse) {
@@ -333,6 +338,9 @@ void nacre_cursor_prev(nacre_cursor *c)
 
 void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
 {
+    if (!c) {
+        return;
+    }
     c->given = 0;
     if (c->reverse) {
         /* The greatest key <= the target: before the least key after it. */
@@ -349,6 +357,9 @@ void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
 
 void nacre_cursor_first(nacre_cursor *c)
 {
+    if (!c) {
+        return;
+    }
     c->given = 0;
     if (c->reverse) {
         go_before(c, (nacre_slice){ NULL, 0 });
@@ -360,6 +371,9 @@ void nacre_cursor_first(nacre_cursor *c)
 
 void nacre_cursor_last(nacre_cursor *c)
 {
+    if (!c) {
+        return;
+    }
     c->given = 0;
     if (c->reverse) {
         go_to(c, (nacre_slice){ NULL, 0 });
@@ -371,17 +385,17 @@ void nacre_cursor_last(nacre_cursor *c)
 
 nacre_slice nacre_cursor_key(const nacre_cursor *c)
 {
-    return c->live ? buffer_slice(&c->key) : (nacre_slice){ NULL, 0 };
+    return stands(c) ? buffer_slice(&c->key) : (nacre_slice){ NULL, 0 };
 }
 
 nacre_slice nacre_cursor_value(const nacre_cursor *c)
 {
-    return c->live && !c->keys_only ? c->value : (nacre_slice){ NULL, 0 };
+    return stands(c) && !c->keys_only ? c->value : (nacre_slice){ NULL, 0 };
 }
 
 int nacre_cursor_status(const nacre_cursor *c)
 {
-    return c->status;
+    return c ? c->status : fail(NACRE_INVALID, "the cursor is NULL");
 }
 
 void nacre_cursor_close(nacre_cursor *c)
