@@ -49,7 +49,8 @@ static inline uint64_t wal_padded(uint64_t size)
 }
 
 void wal_header_encode(const struct wal_header *, uint8_t bytes[WAL_HEADER_BYTES]);
-/* NACRE_CORRUPT with expected and found in the detail; `path` is for the detail only. */
+/* NACRE_CORRUPT with expected and found in the detail, NACRE_UNSUPPORTED for a sound header of another format; `path` is for
+   the detail only. */
 int wal_header_decode(const uint8_t bytes[WAL_HEADER_BYTES], const char *path, struct wal_header *);
 
 /* Writes the 32 bytes before the payload. `length` is WAL_END_LENGTH for an end record, whose sequence is 1 when the

@@ -20,6 +20,7 @@ struct replay_record {
 struct replay {
     nacre_store *store;
     const wal_position *positions; /* by index in store->collections */
+    wal_position from;
     uint64_t greatest_sequence;
     bool helper;                   /* a second thread applies too */
     pthread_t thread;
@@ -143,6 +144,24 @@ static int wait_for_helper(struct replay *replay)
     return status == NACRE_OK ? NACRE_OK : fail(status, "%s", replay->helper_detail);
 }
 
+/* The log as far as it was read must be as durable as the segments that are made of it (see make_log_durable in seal.c). */
+static int sync_log_files(const struct replay *replay, wal_position end)
+{
+    const nacre_store *store = replay->store;
+    const nacre_os *os = store->os;
+    int status = NACRE_OK;
+    for (uint32_t number = WAL_FILE(replay->from); number <= WAL_FILE(end) && status == NACRE_OK; number++) {
+        char path[OS_PATH_MAX];
+        nacre_file *file = NULL;
+        status = os_path(path, store->log_path, WAL_FILE_NAME, number);
+        if (status == NACRE_OK && os_exists(os, path) && (status = os->open(os->context, path, NACRE_FILE_READ | NACRE_FILE_WRITE, &file)) == NACRE_OK) {
+            status = os->sync(file);
+            os->close(file);
+        }
+    }
+    return status;
+}
+
 /* Seals what has become full. All records handed out so far are applied first, as a flush must see them. */
 static int seal_full(struct replay *replay, wal_position end)
 {
@@ -157,6 +176,9 @@ static int seal_full(struct replay *replay, wal_position end)
             continue;
         }
         status = wait_for_helper(replay);
+        if (status == NACRE_OK) {
+            status = sync_log_files(replay, end);
+        }
         if (status == NACRE_OK) {
             atomic_store_explicit(&store->last_sequence, replay->greatest_sequence, memory_order_seq_cst);
             publish_raise(&store->publisher, replay->greatest_sequence);
@@ -263,6 +285,7 @@ int store_recover(nacre_store *store, const struct manifest_state *state, bool s
     int status = positions_of(store, state, &positions, &from);
     if (status == NACRE_OK) {
         replay.positions = positions;
+        replay.from = from;
         replay.helper = pthread_create(&replay.thread, NULL, help, &replay) == 0;
         struct wal_replay_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger, .from = from,
                                               .clean_end = state->clean_log_end, .truncate = !store->read_only, .salvage = salvage,

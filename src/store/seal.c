@@ -91,6 +91,20 @@ static struct table *oldest_sealed(struct view *view)
     return view->table_count > 1 ? view->tables[view->table_count - 1] : NULL;
 }
 
+/* What goes into a segment is durable there. So must be all that was written before it, in whatever collection, or a power cut could keep the half
+   of a batch that was flushed and lose the other half with the log's tail. */
+static int make_log_durable(nacre_store *store, const struct table *table)
+{
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || atomic_load_explicit(&store->resuming, memory_order_relaxed)) {
+        return NACRE_OK; /* recovery has synced it; nacre_resume flushes everything because it cannot be synced */
+    }
+    int status = wal_sync(store->wal, table->sealed_at);
+    if (status != NACRE_OK) {
+        store_fail_log(store, status, fail_detail());
+    }
+    return status;
+}
+
 int collection_flush_one(nacre_collection *collection, bool *more)
 {
     nacre_store *store = collection->store;
@@ -103,6 +117,9 @@ int collection_flush_one(nacre_collection *collection, bool *more)
     int status = NACRE_OK;
     if (table && !atomic_load_explicit(&collection->dropped, memory_order_acquire)) {
         status = wait_for_writers(store, table);
+        if (status == NACRE_OK) {
+            status = make_log_durable(store, table);
+        }
         if (status == NACRE_OK) {
             status = tree_flush(collection->tree, table->memtable, table->sealed_at);
         }

@@ -98,7 +98,10 @@ static int leave_failed_log(nacre_store *store)
     atomic_store_explicit(&store->log_failed, false, memory_order_seq_cst);
     /* Applied and about to be in segments: no longer a matter of the log. */
     publish_advance(&store->publisher, UINT64_MAX);
-    return store_each_collection(store, flush_collection, NULL);
+    atomic_store_explicit(&store->resuming, true, memory_order_relaxed);
+    status = store_each_collection(store, flush_collection, NULL);
+    atomic_store_explicit(&store->resuming, false, memory_order_relaxed);
+    return status;
 }
 
 int store_resume(nacre_store *store)

@@ -111,6 +111,7 @@ struct nacre_store {
 
     struct work work;            /* background threads */
     _Atomic bool stopping;
+    _Atomic bool resuming;       /* nacre_resume is flushing what a failed log held */
     _Atomic bool log_failed;     /* a sync of the log failed; until nacre_resume */
     _Atomic(struct view *) retired_views;
     _Atomic uint64_t sealed_bytes; /* memtables waiting for their flush */

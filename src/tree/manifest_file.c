@@ -214,6 +214,17 @@ int manifest_current_write(const nacre_os *os, const char *store_path, const str
     return status;
 }
 
+/* A sound text of another format: its last line is the checksum of the lines before, the first names the format. */
+static bool is_other_format(const char *text, size_t size)
+{
+    static const char first[] = "nacre manifest ", last[] = "check ";
+    const size_t tail = sizeof last - 1 + 16 + 1;
+    if (size < sizeof first + tail || memcmp(text, first, sizeof first - 1) != 0 || memcmp(text + size - tail, last, sizeof last - 1) != 0) {
+        return false;
+    }
+    return strtoull(text + size - 17, NULL, 16) == hash_bytes(text, size - tail) && strncmp(text, CURRENT_FORMAT, sizeof first + 1) != 0;
+}
+
 int manifest_current_read(const nacre_os *os, const char *store_path, struct manifest_current *current)
 {
     char path[OS_PATH_MAX];
@@ -232,7 +243,11 @@ int manifest_current_read(const nacre_os *os, const char *store_path, struct man
         status = current_text(current, &again);
     }
     /* What it says must make exactly the same text again, checksum and all. */
-    if (status == NACRE_OK && !slice_equal(buffer_slice(&again), slice_of(found.data, found.size - 1))) {
+    bool same = status == NACRE_OK && slice_equal(buffer_slice(&again), slice_of(found.data, found.size - 1));
+    if (status == NACRE_OK && !same && is_other_format((const char *)found.data, found.size - 1)) {
+        status = fail(NACRE_UNSUPPORTED, "%s: '%.*s', this version reads 'nacre manifest 1'", path,
+                      (int)strcspn((const char *)found.data, "\n"), (const char *)found.data);
+    } else if (status == NACRE_OK && !same) {
         status = fail(NACRE_CORRUPT, "%s: offset 0: generation, length and their checksum expected, other text found", path);
     }
     buffer_free(&found);

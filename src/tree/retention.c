@@ -46,7 +46,7 @@ static bool is_seen(struct retention *r, const struct entry *entry)
     if (r->has_newer && viewer >= r->newer) {
         return false;
     }
-    return !r->ranges || covering(r, entry->key, viewer) < entry->sequence;
+    return !r->ranges || covering(r, entry->key, viewer) <= entry->sequence;
 }
 
 static int keep(struct retention *r, const struct entry *entry)

@@ -75,10 +75,10 @@ static void kill_loop(struct fixture *f, nacre_durability durability)
             child_main(f->path, fds[1], durability, round);
         }
         close(fds[1]);
-        usleep(60000 + round * 23000);
+        unsigned acknowledged, count = 1;
+        assert_int_equal(read(fds[0], &last[round], sizeof last[round]), sizeof last[round]); /* it is at work */
+        usleep(40000 + round * 23000);
         kill(child, SIGKILL);
-        unsigned acknowledged, count = 0;
-        last[round] = UINT32_MAX;
         while (read(fds[0], &acknowledged, sizeof acknowledged) == sizeof acknowledged) {
             last[round] = acknowledged;
             count++;

@@ -10,7 +10,7 @@
 
 struct history {
     const char *const *tuning; /* name, value, ..., NULL */
-    uint64_t seed;
+    uint64_t first_seed, seed;
     nacre_os *os;
     nacre_options options;
     nacre_store *store;
@@ -32,7 +32,7 @@ static const char *const *const tunings[] = { tuned_defaults, tuned_tiny, tuned_
 
 static void complain(const struct history *h, const char *what)
 {
-    fprintf(stderr, "seed %llu, option set starting with %s, step %u: %s\n", (unsigned long long)h->seed, h->tuning[0] ? h->tuning[0] : "defaults",
+    fprintf(stderr, "seed %llu, option set starting with %s, step %u: %s\n", (unsigned long long)h->first_seed, h->tuning[0] ? h->tuning[0] : "defaults",
             h->step, what);
     fail();
 }
@@ -247,6 +247,7 @@ static void run_history(uint64_t seed, const char *const *tuning)
 {
     struct history *h = calloc(1, sizeof *h);
     h->tuning = tuning;
+    h->first_seed = seed / 7919;
     h->seed = seed;
     h->os = os_memory_create();
     h->options = (nacre_options)NACRE_OPTIONS_INIT;

@@ -18,7 +18,7 @@ static int by_key(const void *a, const void *b)
 __attribute__((constructor)) static void make_keys(void)
 {
     unsigned n = 0;
-    const char *stems[] = { "a", "ab", "key", "key1", "key10", "usr/share/doc/package/changelog.Debian", "\xff", "\xff\xff", "q" };
+    const char *stems[] = { "a", "ab", "key", "key1", "key10", "usr/share/doc/package/changelog.Debian", "\xff", "\xff\xff\x01", "q" };
     for (unsigned s = 0; s < sizeof stems / sizeof stems[0]; s++) {
         for (unsigned tail = 0; tail < 13 && n < MODEL_KEYS; tail++, n++) {
             size_t size = strlen(stems[s]);
