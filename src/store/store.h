@@ -1,7 +1,8 @@
 /* The store: what ties log, memtables and trees together. Private to src/store and src/api.
 
-   Locks, in the order they may be taken (docs/architecture.md tells the whole list):
-     collections_lock > tree's mutex > commit_lock > view_lock (per collection) > snapshots_lock, state_lock, work.lock.
+   Locks, in the order they may be taken (docs/architecture.md says what each is for):
+     house_lock > flush_lock (per collection) > collections_lock > the tree's > the manifest's > commit_lock > view_lock (per collection) >
+     snapshots_lock, progress_lock, reap_lock, tuning.lock > state_lock, work.lock.
    Readers take none of them: they enter an RCU read section and load collection->view. */
 #ifndef NACRE_STORE_STORE_H
 #define NACRE_STORE_STORE_H
