@@ -11,18 +11,18 @@
 struct wal;
 typedef uint64_t wal_position;
 #define WAL_POSITION(file, offset) ((wal_position)(file) << 32 | (offset))
-#define WAL_FILE(position) ((uint32_t)((position) >> 32))
-#define WAL_OFFSET(position) ((uint32_t)(position))
+#define WAL_FILE(position)         ((uint32_t)((position) >> 32))
+#define WAL_OFFSET(position)       ((uint32_t)(position))
 
 #define WAL_FILE_NAME "%08x.log" /* of the file's number: names sort as numbers do */
 
 struct wal_options {
     const nacre_os *os;
-    const char *directory;       /* <store>/log, exists; copied */
+    const char *directory; /* <store>/log, exists; copied */
     const nacre_logger *logger;
-    uint64_t file_bytes;         /* size of a file; a larger record gets a larger file */
-    bool map;                    /* false: pwrite per record */
-    bool recycle;                /* keep pruned files as spares (at most 2) */
+    uint64_t file_bytes; /* size of a file; a larger record gets a larger file */
+    bool map;            /* false: pwrite per record */
+    bool recycle;        /* keep pruned files as spares (at most 2) */
 };
 
 /* Starts a new file with number `first_file` (greater than any that exists); existing files are kept until pruned. The file
@@ -31,19 +31,20 @@ int wal_open(const struct wal_options *, uint32_t first_file, struct wal **);
 /* Syncs nothing. Files stay. */
 void wal_close(struct wal *);
 
-uint64_t wal_payload_hash(nacre_slice payload);   /* made outside of the commit lock */
+uint64_t wal_payload_hash(nacre_slice payload); /* made outside of the commit lock */
 
 /* Appends one record. One call at a time (the commit lock). `sequence` is that of the record's first entry.
    *begin and *end receive the record's positions (end = where the next one starts, in this file).
    NACRE_BUSY: the file is full and no spare is ready: call wal_prepare without the lock and try again.
    NACRE_IO and NACRE_NO_SPACE (pwrite mode): nothing was appended; the file's tail is not trusted any more and the next append goes to
    a new file. */
-int wal_append(struct wal *, uint64_t sequence, nacre_slice payload, uint64_t payload_hash, wal_position *begin, wal_position *end);
-wal_position wal_end(const struct wal *);         /* where the next record would start; any thread */
+int wal_append(struct wal *, uint64_t sequence, nacre_slice payload, uint64_t payload_hash, wal_position *begin,
+               wal_position *end);
+wal_position wal_end(const struct wal *); /* where the next record would start; any thread */
 /* Makes a spare of at least min_bytes ready (recycled or new: allocated, mapped, pages populated a window ahead). Any thread, no lock held;
    slow. No-op when a fitting spare is there. */
 int wal_prepare(struct wal *, uint64_t min_bytes);
-bool wal_wants_prepare(const struct wal *);       /* cheap; any thread */
+bool wal_wants_prepare(const struct wal *); /* cheap; any thread */
 /* Ends the current file: the next append goes to the spare. One at a time with wal_append. NACRE_BUSY as above. */
 int wal_rotate(struct wal *);
 
@@ -51,16 +52,18 @@ int wal_rotate(struct wal *);
    is appended; callers that come meanwhile wait, and one of them leads the next sync. Any thread, no lock held.
    A failed sync is never retried on that file: every waiter and every later call for a position in it gets NACRE_IO. */
 int wal_sync(struct wal *, wal_position position);
-wal_position wal_synced(const struct wal *);      /* all before it is durable */
+wal_position wal_synced(const struct wal *); /* all before it is durable */
 /* After a failure: abandon the current file (its unsynced records must already be elsewhere) and go on in a new one. */
 int wal_recover_from_failure(struct wal *);
 
 /* Removes (or recycles) files whose records all lie before `position`. Only after the manifest that no longer needs them is durable. */
 int wal_prune(struct wal *, wal_position position);
-uint64_t wal_bytes(const struct wal *);           /* of all live files: appended bytes for the current one */
+uint64_t wal_bytes(const struct wal *); /* of all live files: appended bytes for the current one */
 uint32_t wal_oldest_file(const struct wal *);
 
-struct wal_stats { uint64_t appends, bytes, syncs, rotations, recycled, sync_ns_total, sync_ns_max; };
+struct wal_stats {
+    uint64_t appends, bytes, syncs, rotations, recycled, sync_ns_total, sync_ns_max;
+};
 void wal_get_stats(const struct wal *, struct wal_stats *);
 
 /* Reading back. Calls `visit` for every record at or after `from`, in order of position; a visitor's error stops the replay and is returned.
@@ -74,20 +77,21 @@ struct wal_replay_options {
     const char *directory;
     const nacre_logger *logger;
     wal_position from;
-    wal_position clean_end;   /* 0, or: the store was closed cleanly with the log ending here, all durable */
-    wal_position end;         /* 0, or: nothing at or behind it is looked at (a log that is being written: its wal_end) */
-    bool truncate;            /* false for read-only opens: not a byte is written */
+    wal_position clean_end; /* 0, or: the store was closed cleanly with the log ending here, all durable */
+    wal_position end;       /* 0, or: nothing at or behind it is looked at (a log that is being written: its wal_end) */
+    bool truncate;          /* false for read-only opens: not a byte is written */
     bool salvage;
-    int (*finish)(void *context); /* at the end, also after a failure, while all payloads are still there; may be NULL */
+    int (*finish)(
+        void *context); /* at the end, also after a failure, while all payloads are still there; may be NULL */
 };
 struct wal_replay_report {
-    uint64_t records, bytes;             /* visited */
-    uint64_t torn_bytes, torn_records;   /* cut off; records only where their headers could be read */
+    uint64_t records, bytes;           /* visited */
+    uint64_t torn_bytes, torn_records; /* cut off; records only where their headers could be read */
     wal_position torn_at;
     uint64_t damaged_regions;
     char damage[512];
-    uint32_t last_file;                  /* greatest file number seen, 0 when none */
-    uint64_t next_sequence_floor;        /* unused = 0 */
+    uint32_t last_file;           /* greatest file number seen, 0 when none */
+    uint64_t next_sequence_floor; /* unused = 0 */
 };
 typedef int wal_visitor(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload);
 int wal_replay(const struct wal_replay_options *, wal_visitor *visit, void *context, struct wal_replay_report *);

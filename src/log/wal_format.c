@@ -49,8 +49,8 @@ int wal_header_decode(const uint8_t bytes[WAL_HEADER_BYTES], const char *path, s
                     (unsigned long long)expected, (unsigned long long)found);
     }
     if (load_u32(bytes + 8) != WAL_FORMAT) {
-        return fail(NACRE_UNSUPPORTED, "%s: offset 8: log format %u, this version reads %u", path,
-                    load_u32(bytes + 8), WAL_FORMAT);
+        return fail(NACRE_UNSUPPORTED, "%s: offset 8: log format %u, this version reads %u", path, load_u32(bytes + 8),
+                    WAL_FORMAT);
     }
     header->number = load_u32(bytes + 12);
     header->size = load_u64(bytes + 16);

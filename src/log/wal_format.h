@@ -17,12 +17,13 @@
 
 struct wal_header {
     uint32_t number;
-    uint32_t previous;      /* the file before it; 0 = none */
+    uint32_t previous; /* the file before it; 0 = none */
     uint32_t flags;
     uint64_t size;          /* bytes the file was made with */
     wal_position durable;   /* all before was durable when the file was made */
     wal_position undecided; /* 0, or: [undecided, this file) was given up after a failure; the log goes on here */
-    wal_position void_from; /* 0, or: a write failed there; what is there and behind it in that file is not part of the log */
+    wal_position
+        void_from; /* 0, or: a write failed there; what is there and behind it in that file is not part of the log */
 };
 
 enum wal_check {
@@ -59,7 +60,9 @@ void wal_record_encode(uint8_t bytes[WAL_RECORD_HEADER_BYTES], wal_position at, 
                        uint64_t payload_hash, wal_position durable);
 /* The record whose header is at bytes[0], offset WAL_OFFSET(at) of a file of `size` bytes, of which `there` are readable from
    bytes[0] on. Nothing is believed before its checksum held. Only WAL_GOOD and WAL_CUT_SHORT fill *record wholly. */
-enum wal_check wal_header_check(const uint8_t *bytes, uint64_t there, wal_position at, uint64_t size, struct wal_record *);
-enum wal_check wal_record_check(const uint8_t *file, uint64_t size, wal_position at, struct wal_record *); /* payload too */
+enum wal_check wal_header_check(const uint8_t *bytes, uint64_t there, wal_position at, uint64_t size,
+                                struct wal_record *);
+enum wal_check wal_record_check(const uint8_t *file, uint64_t size, wal_position at,
+                                struct wal_record *); /* payload too */
 const char *wal_check_text(enum wal_check);
 #endif

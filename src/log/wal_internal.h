@@ -18,16 +18,16 @@
 #define WAL_FAILURES       8
 
 struct wal_file {
-    struct wal_file *newer;  /* files_lock */
-    nacre_file *handle;      /* NULL: existed before this opening; only its name and size matter */
-    uint8_t *map;            /* NULL: written by calls */
+    struct wal_file *newer; /* files_lock */
+    nacre_file *handle;     /* NULL: existed before this opening; only its name and size matter */
+    uint8_t *map;           /* NULL: written by calls */
     uint64_t size;
-    uint64_t end;            /* of its records, once it is not current any more; files_lock */
-    uint64_t synced_end;     /* bytes before it are durable; files_lock */
-    uint64_t populated;      /* prepare_lock */
+    uint64_t end;                      /* of its records, once it is not current any more; files_lock */
+    uint64_t synced_end;               /* bytes before it are durable; files_lock */
+    uint64_t populated;                /* prepare_lock */
     wal_position undecided, void_from; /* as in its header */
     uint32_t number;
-    uint32_t users;          /* files_lock */
+    uint32_t users;           /* files_lock */
     bool dropped, recyclable; /* files_lock */
 };
 
@@ -66,8 +66,8 @@ struct wal {
     _Atomic wal_position covering;
     _Atomic uint64_t arrivals; /* calls that had to wait or lead */
     /* The leader's, handed on with `leading`. */
-    uint64_t taken;         /* arrivals that finished rounds have served */
-    uint64_t expected;      /* arrivals by which everyone who was here lately is here again */
+    uint64_t taken;    /* arrivals that finished rounds have served */
+    uint64_t expected; /* arrivals by which everyone who was here lately is here again */
     uint64_t last_sync_ns;
     uint32_t gather_pause, gather_penalty; /* rounds */
     _Alignas(64) _Atomic uint32_t word[2];
@@ -84,8 +84,8 @@ struct wal {
     struct wal_file *spare;  /* files_lock */
     struct wal_file *pool[WAL_POOL_FILES];
     size_t pool_count;
-    uint32_t next_number;    /* files_lock */
-    wal_position broken_at;  /* 0, or: an append failed there and left its file's tail undecided; files_lock */
+    uint32_t next_number;   /* files_lock */
+    wal_position broken_at; /* 0, or: an append failed there and left its file's tail undecided; files_lock */
     struct wal_failure failures[WAL_FAILURES];
     char failure_text[256];
     uint64_t syncs_at_prepare; /* prepare_lock */

@@ -20,6 +20,9 @@ static int read_header(struct replay *r, struct replay_file *file)
         return status;
     }
     status = wal_header_decode(bytes, replay_name(file, name), &file->header);
+    if (status == NACRE_UNSUPPORTED) {
+        return status; /* sound, and not ours to cut or to keep aside */
+    }
     if (status == NACRE_OK && file->header.number != file->number && file->number != 0) {
         status = fail(NACRE_CORRUPT, "%s: offset 12: file number: expected %08x, found %08x", name, file->number,
                       file->header.number);

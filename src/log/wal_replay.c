@@ -247,8 +247,8 @@ static void note_damage(struct walk *w, const struct bad_place *bad, wal_positio
     if (bad->proven) {
         (void)snprintf(text, sizeof text, "%s", bad->text);
     } else {
-        (void)snprintf(text, sizeof text, "%s; the log was durable up to file %08x, offset %u", bad->text, WAL_FILE(durable),
-                       WAL_OFFSET(durable));
+        (void)snprintf(text, sizeof text, "%s; the log was durable up to file %08x, offset %u", bad->text,
+                       WAL_FILE(durable), WAL_OFFSET(durable));
     }
     if (report->damaged_regions++ == 0) {
         memcpy(report->damage, text, sizeof text);

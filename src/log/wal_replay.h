@@ -11,7 +11,7 @@ struct replay_file {
     uint8_t *read;        /* owned; where it cannot be mapped */
     bool mapped, writable, copied;
     bool header_good;
-    uint64_t size;        /* bytes that are there, at most WAL_FILE_BYTES_MAX */
+    uint64_t size;            /* bytes that are there, at most WAL_FILE_BYTES_MAX */
     struct wal_header header; /* number alone when the header is bad */
     char header_damage[256];
 };
@@ -22,10 +22,10 @@ struct replay {
     const nacre_logger *logger;
     struct replay_file *files; /* those at or after `from`, ascending */
     size_t count;
-    wal_position durable;      /* all before is known to have been durable: any bad place before it is damage */
-    wal_position end;          /* nothing at or behind it is looked at; UINT64_MAX = no such place */
+    wal_position durable; /* all before is known to have been durable: any bad place before it is damage */
+    wal_position end;     /* nothing at or behind it is looked at; UINT64_MAX = no such place */
     struct wal_replay_report *report;
-    uint8_t *chunk;            /* of a scan */
+    uint8_t *chunk; /* of a scan */
 };
 
 /* wal_load.c */
@@ -40,10 +40,12 @@ const char *replay_name(const struct replay_file *, char out[32]);
 struct scan_result {
     wal_position durable; /* the furthest that a good header says was durable */
     uint64_t records;     /* good headers */
-    uint64_t content_end; /* offset behind the last of them, or behind the last byte that is not zero in a file never used before */
+    uint64_t
+        content_end; /* offset behind the last of them, or behind the last byte that is not zero in a file never used before */
 };
 /* Looks at [offset, end of the file); stops early once durable > enough. */
-int replay_scan(struct replay *, const struct replay_file *, uint64_t offset, wal_position enough, struct scan_result *);
+int replay_scan(struct replay *, const struct replay_file *, uint64_t offset, wal_position enough,
+                struct scan_result *);
 /* The next wholly good record at or after `offset`, for salvage; false when there is none. The file is mapped. */
 bool replay_next_good(const struct replay_file *, uint64_t offset, uint64_t *found);
 

@@ -151,11 +151,12 @@ static void pruned_files_are_used_again_and_their_old_records_never_pass(void **
     struct wal_stats stats;
     wal_get_stats(w, &stats);
     assert_true(stats.recycled > 5);
+    os_memory_kill(os); /* before the tail is trimmed: old bytes stand behind the newest record */
     wal_close(w);
-    os_memory_kill(os);
     struct reading reading = { 0 };
     struct wal_replay_report report;
-    assert_int_equal(replay_log(os, (struct wal_replay_options){ .from = from, .truncate = true }, &reading, &report), NACRE_OK);
+    assert_int_equal(replay_log(os, (struct wal_replay_options){ .from = from, .truncate = true }, &reading, &report),
+                     NACRE_OK);
     assert_int_equal(reading.first, first_kept);
     assert_int_equal(reading.last, n - 1);
     assert_int_equal(report.torn_bytes, 0);
@@ -223,11 +224,69 @@ static void a_pruned_file_that_comes_back_does_no_harm(void **state)
         wal_close(w);
         struct reading reading = { 0 };
         struct wal_replay_report report;
-        assert_int_equal(replay_log(os, (struct wal_replay_options){ .from = from, .truncate = true }, &reading, &report), NACRE_OK);
+        assert_int_equal(
+            replay_log(os, (struct wal_replay_options){ .from = from, .truncate = true }, &reading, &report), NACRE_OK);
         assert_int_equal(reading.first, 901);
         assert_int_equal(reading.last, 901);
         os_memory_free(os);
     }
+}
+
+/* A log whose current file is a recycled one, full of old records that were never synced. Returns the last record. */
+static uint64_t make_recycled(nacre_os *os, struct wal **out, wal_position *from)
+{
+    struct wal *w = *out = open_log(os, FIRST_LOG_FILE, FILE_BYTES);
+    append_range(w, 1, 900); /* as if it were in segments by now */
+    rotate(w);
+    assert_int_equal(wal_prune(w, wal_end(w)), NACRE_OK);
+    *from = wal_end(w);
+    uint64_t n = 901;
+    while (WAL_FILE(append(w, n)) == WAL_FILE(*from)) {
+        n++;
+    }
+    append_range(w, n + 1, n + 9);
+    struct wal_stats stats;
+    wal_get_stats(w, &stats);
+    assert_int_equal(stats.recycled, 1);
+    return n + 9;
+}
+
+static void a_recycled_file_has_a_durable_name_before_its_records_are_called_durable(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 40; seed++) {
+        nacre_os *os = new_disk();
+        struct wal *w;
+        wal_position from;
+        uint64_t last = make_recycled(os, &w, &from);
+        assert_int_equal(wal_sync(w, wal_end(w)), NACRE_OK);
+        os_memory_restart(os, seed);
+        wal_close(w);
+        struct reading reading = { 0 };
+        struct wal_replay_report report;
+        assert_int_equal(
+            replay_log(os, (struct wal_replay_options){ .from = from, .truncate = true }, &reading, &report), NACRE_OK);
+        assert_int_equal(reading.first, 901);
+        assert_int_equal(reading.last, last);
+        os_memory_free(os);
+    }
+}
+
+static void old_bytes_of_a_recycled_file_are_not_a_torn_tail(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    struct wal *w;
+    wal_position from;
+    uint64_t last = make_recycled(os, &w, &from);
+    os_memory_kill(os);
+    wal_close(w);
+    struct reading reading = { 0 };
+    struct wal_replay_report report;
+    assert_int_equal(replay_log(os, (struct wal_replay_options){ .from = from }, &reading, &report), NACRE_OK);
+    assert_int_equal(reading.last, last);
+    assert_int_equal(report.torn_bytes, 0);
+    os_memory_free(os);
 }
 
 static void replay_begins_at_the_position_asked_for(void **state)
@@ -310,6 +369,8 @@ int main(void)
         cmocka_unit_test(pruning_leaves_two_spares_at_most),
         cmocka_unit_test(pruning_takes_away_files_of_earlier_openings),
         cmocka_unit_test(a_pruned_file_that_comes_back_does_no_harm),
+        cmocka_unit_test(a_recycled_file_has_a_durable_name_before_its_records_are_called_durable),
+        cmocka_unit_test(old_bytes_of_a_recycled_file_are_not_a_torn_tail),
         cmocka_unit_test(replay_begins_at_the_position_asked_for),
         cmocka_unit_test(replay_of_a_log_that_is_being_written_stops_where_told),
         cmocka_unit_test(an_empty_directory_is_an_empty_log),

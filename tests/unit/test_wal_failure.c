@@ -1,4 +1,5 @@
 /* What the log does when the disk fails, is full, or memory runs out. */
+#include "log/wal_format.h"
 #include "wal_fixture.h"
 #include <pthread.h>
 
@@ -161,6 +162,41 @@ static void a_write_that_failed_was_not_appended_even_if_its_bytes_are_there(voi
     }
 }
 
+/* The whole record got to the file, and still the call failed. */
+static void put_record_by_hand(nacre_os *os, wal_position at, uint64_t n)
+{
+    uint8_t bytes[WAL_RECORD_HEADER_BYTES + 100];
+    char path[64];
+    nacre_file *file;
+    nacre_slice payload = payload_of(n, 100, bytes + WAL_RECORD_HEADER_BYTES);
+    wal_record_encode(bytes, at, n, 100, wal_payload_hash(payload), 0);
+    assert_int_equal(os->open(os->context, log_path(WAL_FILE(at), path), NACRE_FILE_READ | NACRE_FILE_WRITE, &file),
+                     NACRE_OK);
+    assert_int_equal(os->write(file, WAL_OFFSET(at), bytes, sizeof bytes), NACRE_OK);
+    assert_int_equal(os->close(file), NACRE_OK);
+}
+
+static void a_record_whose_write_failed_is_never_replayed(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    struct wal_options options = log_options(os, FILE_BYTES);
+    options.map = false;
+    struct wal *w;
+    wal_position begin, end;
+    assert_int_equal(wal_open(&options, FIRST_LOG_FILE, &w), NACRE_OK);
+    append_range(w, 1, 10);
+    wal_position broken = wal_end(w);
+    os_memory_fail_matching(os, "write", ".log", OS_FAULT_IO, 1);
+    assert_int_equal(append_sized(w, 11, 100, &begin, &end), NACRE_IO);
+    put_record_by_hand(os, broken, 11);
+    assert_int_equal(append_sized(w, 11, 50, &begin, &end), NACRE_OK);
+    append_range(w, 12, 20);
+    wal_close(w);
+    expect_log(os, 20);
+    os_memory_free(os);
+}
+
 static void a_full_disk_lets_what_fits_be_appended_and_says_so_then(void **state)
 {
     (void)state;
@@ -301,6 +337,7 @@ int main(void)
         cmocka_unit_test(without_a_failure_there_is_nothing_to_recover_from),
         cmocka_unit_test(many_failures_are_all_remembered),
         cmocka_unit_test(a_write_that_failed_was_not_appended_even_if_its_bytes_are_there),
+        cmocka_unit_test(a_record_whose_write_failed_is_never_replayed),
         cmocka_unit_test(a_full_disk_lets_what_fits_be_appended_and_says_so_then),
         cmocka_unit_test(each_failing_call_leaves_a_log_that_opens),
         cmocka_unit_test(each_failing_allocation_is_reported),

@@ -105,7 +105,9 @@ static void a_header_reads_back_and_every_flipped_bit_is_noticed(void **state)
 {
     (void)state;
     uint8_t bytes[WAL_HEADER_BYTES];
-    struct wal_header header = { 9, 7, WAL_FLAG_RECYCLED, 1 << 20, WAL_POSITION(8, 64), WAL_POSITION(7, 80), WAL_POSITION(7, 96) };
+    struct wal_header header = {
+        9, 7, WAL_FLAG_RECYCLED, 1 << 20, WAL_POSITION(8, 64), WAL_POSITION(7, 80), WAL_POSITION(7, 96)
+    };
     struct wal_header back = { 0 };
     wal_header_encode(&header, bytes);
     assert_int_equal(wal_header_decode(bytes, "x", &back), NACRE_OK);

@@ -11,7 +11,7 @@ struct life {
     nacre_os *os;
     struct wal *w;
     pthread_mutex_t commit_lock, prune_lock;
-    uint64_t appended;        /* commit_lock */
+    uint64_t appended; /* commit_lock */
     uint64_t limit;
     _Atomic uint64_t durable; /* all up to it were called durable */
     wal_position from;        /* prune_lock: what the manifest says the log is needed from */
@@ -31,8 +31,7 @@ static uint64_t roll(uint64_t *dice)
 static void raise_to(_Atomic uint64_t *value, uint64_t to)
 {
     uint64_t seen = atomic_load(value);
-    while (seen < to && !atomic_compare_exchange_weak(value, &seen, to)) {
-    }
+    while (seen < to && !atomic_compare_exchange_weak(value, &seen, to)) {}
 }
 
 static int append_next(struct life *life, uint64_t *n, wal_position *begin, wal_position *end)
@@ -92,8 +91,7 @@ static void *work(void *context)
 {
     struct life *life = context;
     uint64_t dice = life->dice ^ ((uint64_t)(uintptr_t)&dice >> 4) ^ 0x9e3779b97f4a7c15u;
-    for (uint64_t i = 0; i < life->limit && act(life, &dice) == NACRE_OK; i++) {
-    }
+    for (uint64_t i = 0; i < life->limit && act(life, &dice) == NACRE_OK; i++) {}
     return NULL;
 }
 
@@ -101,7 +99,8 @@ static void check_what_is_left(struct life *life, uint64_t appended)
 {
     struct reading reading = { 0 };
     struct wal_replay_report report;
-    if (replay_log(life->os, (struct wal_replay_options){ .from = life->from, .truncate = true }, &reading, &report) != NACRE_OK) {
+    if (replay_log(life->os, (struct wal_replay_options){ .from = life->from, .truncate = true }, &reading, &report) !=
+        NACRE_OK) {
         fail_msg("seed %llu: %s", (unsigned long long)life->dice, fail_detail());
     }
     uint64_t durable = atomic_load(&life->durable);
@@ -117,7 +116,9 @@ static void check_what_is_left(struct life *life, uint64_t appended)
     atomic_store(&life->durable, last); /* replay made it durable */
     struct reading again = { 0 };
     uint32_t last_file = report.last_file;
-    assert_int_equal(replay_log(life->os, (struct wal_replay_options){ .from = life->from, .truncate = true }, &again, &report), NACRE_OK);
+    assert_int_equal(
+        replay_log(life->os, (struct wal_replay_options){ .from = life->from, .truncate = true }, &again, &report),
+        NACRE_OK);
     assert_int_equal(again.count, reading.count);
     assert_int_equal(report.torn_bytes, 0);
     life->limit = last_file + 1; /* for the next opening */

@@ -28,7 +28,8 @@ static void write_log_file(nacre_os *os, uint32_t number, uint64_t offset, const
 {
     char path[64];
     nacre_file *file;
-    assert_int_equal(os->open(os->context, log_path(number, path), NACRE_FILE_READ | NACRE_FILE_WRITE, &file), NACRE_OK);
+    assert_int_equal(os->open(os->context, log_path(number, path), NACRE_FILE_READ | NACRE_FILE_WRITE, &file),
+                     NACRE_OK);
     assert_int_equal(os->write(file, offset, bytes, size), NACRE_OK);
     assert_int_equal(os->sync(file), NACRE_OK);
     assert_int_equal(os->close(file), NACRE_OK);
@@ -73,7 +74,8 @@ static void a_tail_torn_at_any_byte_is_cut_and_what_was_before_it_stays(void **s
         os_memory_copy_tree(os, made);
         wipe(os, 1, cut, FILE_BYTES);
         uint64_t expected = 0; /* records that lost nothing but zeros */
-        while (expected < 20 && (WAL_OFFSET(ends[expected + 1]) <= cut || memcmp(whole + cut, (uint8_t[200]){ 0 }, WAL_OFFSET(ends[expected + 1]) - cut) == 0)) {
+        while (expected < 20 && (WAL_OFFSET(ends[expected + 1]) <= cut ||
+                                 memcmp(whole + cut, (uint8_t[200]){ 0 }, WAL_OFFSET(ends[expected + 1]) - cut) == 0)) {
             expected++;
         }
         assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true }), NACRE_OK);
@@ -111,6 +113,19 @@ static void good_records_behind_a_hole_that_never_was_durable_are_thrown_away(vo
     assert_int_equal(wal_sync(w, wal_end(w)), NACRE_OK);
     wal_close(w);
     assert_int_equal(expect_log(os, 30).torn_bytes, 0);
+    os_memory_free(os);
+}
+
+static void what_was_cut_off_takes_no_space(void **state)
+{
+    (void)state;
+    static uint8_t bytes[FILE_BYTES];
+    wal_position ends[100];
+    nacre_os *os = new_disk();
+    make_log(os, 50, 50, 100, ends);
+    wipe(os, 1, WAL_OFFSET(ends[20]), WAL_OFFSET(ends[21]));
+    expect_log(os, 20);
+    assert_int_equal(read_log_file(os, 1, bytes, sizeof bytes), WAL_OFFSET(ends[20]) + WAL_RECORD_HEADER_BYTES);
     os_memory_free(os);
 }
 
@@ -246,7 +261,8 @@ static void a_file_cut_short_is_damage_where_it_was_durable_and_a_tail_where_not
             append_range(w, 51, 52);
             wal_close(w);
         }
-        assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true }), durable ? NACRE_CORRUPT : NACRE_OK);
+        assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true }),
+                         durable ? NACRE_CORRUPT : NACRE_OK);
         assert_int_equal(reading.last, 20);
         os_memory_free(os);
     }
@@ -383,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tail_torn_at_any_byte_is_cut_and_what_was_before_it_stays),
         cmocka_unit_test(good_records_behind_a_hole_that_never_was_durable_are_thrown_away),
+        cmocka_unit_test(what_was_cut_off_takes_no_space),
         cmocka_unit_test(a_hole_in_what_was_durable_is_damage_with_file_offset_expected_and_found),
         cmocka_unit_test(every_flipped_byte_of_a_synced_log_is_found_or_has_no_effect),
         cmocka_unit_test(a_missing_file_in_the_middle_is_damage),

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <cmocka.h> /* last: it has a macro named fail */
 
-#define LOG_DIRECTORY "log"
+#define LOG_DIRECTORY  "log"
 #define FIRST_LOG_FILE 1u
-#define PAYLOAD_MAX   70000u
+#define PAYLOAD_MAX    70000u
 
 __attribute__((unused)) static size_t payload_size(uint64_t n)
 {
@@ -44,7 +44,9 @@ __attribute__((unused)) static nacre_os *new_disk(void)
 
 __attribute__((unused)) static struct wal_options log_options(const nacre_os *os, uint64_t file_bytes)
 {
-    return (struct wal_options){ .os = os, .directory = LOG_DIRECTORY, .file_bytes = file_bytes, .map = true, .recycle = true };
+    return (struct wal_options){
+        .os = os, .directory = LOG_DIRECTORY, .file_bytes = file_bytes, .map = true, .recycle = true
+    };
 }
 
 __attribute__((unused)) static struct wal *open_log(const nacre_os *os, uint32_t first, uint64_t file_bytes)
@@ -58,7 +60,8 @@ __attribute__((unused)) static struct wal *open_log(const nacre_os *os, uint32_t
 }
 
 /* Appends record n, making room where it is missing. */
-__attribute__((unused)) static int append_sized(struct wal *w, uint64_t n, size_t size, wal_position *begin, wal_position *end)
+__attribute__((unused)) static int append_sized(struct wal *w, uint64_t n, size_t size, wal_position *begin,
+                                                wal_position *end)
 {
     static _Thread_local uint8_t bytes[PAYLOAD_MAX];
     nacre_slice payload = payload_of(n, size, bytes);
@@ -117,8 +120,8 @@ __attribute__((unused)) static int check_record(void *context, wal_position begi
     return NACRE_OK;
 }
 
-__attribute__((unused)) static int replay_log(const nacre_os *os, struct wal_replay_options options, struct reading *reading,
-                                              struct wal_replay_report *report)
+__attribute__((unused)) static int replay_log(const nacre_os *os, struct wal_replay_options options,
+                                              struct reading *reading, struct wal_replay_report *report)
 {
     bool gaps_allowed = reading->gaps_allowed;
     *reading = (struct reading){ .gaps_allowed = gaps_allowed };
