@@ -107,12 +107,21 @@ int os_replace_file(const nacre_os *os, const char *directory, const char *name,
     return os->sync_directory(os->context, directory);
 }
 
-bool os_exists(const nacre_os *os, const char *path)
+int os_look(const nacre_os *os, const char *path, bool *present)
 {
     nacre_file *file = NULL;
     int status = os->open(os->context, path, NACRE_FILE_READ, &file);
     if (status == NACRE_OK) {
         (void)os->close(file); /* only read: nothing can be lost */
+    } else if (status != NACRE_NOT_FOUND) {
+        return status;
     }
-    return status != NACRE_NOT_FOUND;
+    *present = status == NACRE_OK;
+    return NACRE_OK;
+}
+
+bool os_exists(const nacre_os *os, const char *path)
+{
+    bool present = false;
+    return os_look(os, path, &present) == NACRE_OK && present;
 }

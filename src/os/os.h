@@ -14,8 +14,10 @@ int os_read_file(const nacre_os *, const char *path, uint64_t limit, struct buff
    failure of the last step the new contents are there, but may not survive a loss of power; after any other, the old
    ones are. */
 int os_replace_file(const nacre_os *, const char *directory, const char *name, nacre_slice contents);
-/* Also true when it cannot be told: no store is to be made over one that cannot be read. */
-bool os_exists(const nacre_os *, const char *path);
+/* Whether there is such a file or directory. A failure that leaves it open is returned, and *present is not touched:
+   what is absent and what cannot be read must not be taken for one another where something is made or dropped for it. */
+int os_look(const nacre_os *, const char *path, bool *present);
+bool os_exists(const nacre_os *, const char *path); /* also false where it cannot be told */
 #define OS_PATH_MAX 4096
 /* NACRE_LIMIT when too long. */
 int os_path(char out[OS_PATH_MAX], const char *directory, const char *format, ...)
