@@ -43,7 +43,7 @@ int collection_make(nacre_store *store, const struct manifest_collection *words,
     }
     if (status != NACRE_OK) {
         collection_free(c);
-        return fail_context(status, "collection '%s'", words->name);
+        return status; /* the tree has named the collection */
     }
     *collection = c;
     return NACRE_OK;

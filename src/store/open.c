@@ -112,12 +112,10 @@ struct foreign {
 
 static void look_for_foreign(void *context, const char *name)
 {
-    static const char *const ours[] = { "LOCK", "CURRENT", "manifest", "log", "segments", "values", "tuning.json" };
+    static const char *const ours[] = { "LOCK",   "CURRENT",     "manifest",    "log",            "segments",
+                                        "values", "tuning.json", "CURRENT.tmp", "tuning.json.tmp" };
     struct foreign *foreign = context;
     size_t size = strlen(name);
-    if (size > 4 && strcmp(name + size - 4, ".tmp") == 0) {
-        return;
-    }
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
         if (strcmp(name, ours[i]) == 0) {
             return;
@@ -127,6 +125,25 @@ static void look_for_foreign(void *context, const char *name)
     size = size < sizeof foreign->name - 1 ? size : sizeof foreign->name - 1;
     memcpy(foreign->name, name, size);
     foreign->name[size] = 0;
+}
+
+/* Segments and log files are made only when CURRENT is durable: where there are some without it, it was lost, and a new store in its
+   place would remove them. */
+static int look_for_orphans(const nacre_store *store)
+{
+    struct foreign orphan = { false, "" };
+    const char *const directories[] = { store->segments_path, store->log_path };
+    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
+        int status = store->os->list(store->os->context, directories[i], look_for_foreign, &orphan);
+        if (orphan.any) {
+            return fail(NACRE_CORRUPT, "%s: CURRENT is missing, but '%s' is in %s: this was a store", store->path, orphan.name,
+                        directories[i]);
+        }
+        if (status != NACRE_OK && status != NACRE_NOT_FOUND) {
+            return status;
+        }
+    }
+    return NACRE_OK;
 }
 
 /* *present: CURRENT is there. A directory with other things in it is not made a store. */
@@ -145,6 +162,9 @@ static int look_at_directory(const nacre_store *store, const nacre_options *opti
     status = store->os->list(store->os->context, store->path, look_for_foreign, &foreign);
     if (status == NACRE_OK && foreign.any) {
         return fail(NACRE_INVALID, "%s: not a store (no file CURRENT) and not empty: it holds '%s'", store->path, foreign.name);
+    }
+    if (status == NACRE_OK && (status = look_for_orphans(store)) != NACRE_OK) {
+        return status;
     }
     if (options->error_if_missing || options->read_only) {
         return fail(NACRE_NOT_FOUND, "%s: there is no store", store->path);
@@ -296,8 +316,8 @@ static int make_collections(nacre_store *store, const struct manifest_state *sta
 
 static uint64_t log_file_bytes(const nacre_store *store)
 {
-    uint64_t chosen = store->log_limit / 16;
-    chosen = chosen < MIB ? MIB : chosen > 64 * MIB ? 64 * MIB : chosen;
+    uint64_t chosen = store->log_limit / 64;
+    chosen = chosen < MIB ? MIB : chosen > 16 * MIB ? 16 * MIB : chosen;
     return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
 }
 

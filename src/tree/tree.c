@@ -37,7 +37,7 @@ static int open_piece(struct opening *o, const struct manifest_piece *piece)
         segment_ref(segment);
     } else {
         status = segment_open(tree->env->segments, tree->kind, piece->properties.id, piece->properties.bytes, &segment);
-        status = status == NACRE_NOT_FOUND ? fail(NACRE_CORRUPT, "segment %016llx: named by the manifest, but not there",
+        status = status == NACRE_NOT_FOUND ? fail(NACRE_CORRUPT, "segments/%016llx.seg: named by the manifest, but not there",
                                                   (unsigned long long)piece->properties.id) : status;
     }
     if (status != NACRE_OK) {
