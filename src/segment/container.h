@@ -19,7 +19,7 @@ struct container_writer;
 enum container_role { CONTAINER_SEGMENT = 1, CONTAINER_INDEX = 2 };
 #define CONTAINER_BYTES_MAX \
     UINT32_MAX /* offsets inside a file fit 32 bits; a file that would grow past it is NACRE_LIMIT */
-/* Makes `path` (NACRE_EXISTS when it is there). Writes through a buffer of 1 MiB and starts write-back as it goes. */
+/* Makes `path` (NACRE_EXISTS when it is there). Writes through a buffer of 2 MiB and starts write-back as it goes. */
 int container_writer_create(const nacre_os *, const char *path, enum container_role, uint64_t id, uint32_t kind,
                             struct container_writer **);
 int container_write(struct container_writer *, const void *data, size_t size,
