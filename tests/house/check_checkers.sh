@@ -36,7 +36,7 @@ breaks() { # breaks CHECK WORDS: it must fail and its output must have WORDS
 }
 
 fresh_tree
-for check in layers lengths banned heads options documentation; do
+for check in layers lengths banned heads options documentation docs; do
     keeps "$check"
 done
 
@@ -72,4 +72,12 @@ sed 's/^    uint32_t background_threads;/    uint32_t a, b, c, d, background_thr
 breaks options "options, at most 10"
 sed 's/^   Threads:/   Thread:/' include/nacre/nacre.h >"$tree/include/nacre/nacre.h"
 breaks documentation "nacre_put: no Threads:"
+printf '# A\n\n[x](none.md)\n' >"$tree/README.md"
+breaks docs "README.md: there is no none.md"
+printf '# A\n\nIt is in `src/base/none.c`.\n' >"$tree/README.md"
+breaks docs "there is no src/base/none.c"
+printf '# A\n\n[x](#b)\n' >"$tree/README.md"
+breaks docs "there is no heading #b"
+printf '# A\n\n```c\nint two(void);\n```\n' >"$tree/README.md"
+breaks docs "README.md:4: these lines are in none of the examples"
 finish "the checkers see what they are for"
