@@ -16,6 +16,7 @@
 struct compaction {
     struct tree *tree;
     struct buffer at;    /* what is before is done */
+    struct buffer done;  /* where the last unit ended */
     nacre_slice end;
     uint32_t target;     /* level */
     uint64_t segment_bytes, now_ms;
@@ -187,10 +188,32 @@ static int next_unit(struct compaction *c, struct unit *unit, bool *found)
         version_ref(unit->base);
         unit->claim.from = 0;
         unit->claim.to = c->target;
+        unit->fills = true;
         claim_add(tree, &unit->claim, true);
     }
     pthread_mutex_unlock(&tree->lock);
     return status;
+}
+
+static void swap(struct buffer *a, struct buffer *b)
+{
+    struct buffer kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* On from the unit's end, or from its last output if that is small and the unit got further than the one before. False: all is done. */
+static bool move_on(struct compaction *c, struct unit *unit)
+{
+    bool more = unit->end.size > 0 && (c->end.size == 0 || slice_compare(buffer_slice(&unit->end), c->end) < 0);
+    bool again = unit->last_small.size > 0 && !slice_equal(buffer_slice(&unit->end), buffer_slice(&c->done));
+    swap(&c->done, &unit->end);
+    buffer_clear(&c->at);
+    struct buffer *from = again ? &unit->last_small : &c->done;
+    if (buffer_append(&c->at, from->data, from->size) != NACRE_OK) {
+        swap(&c->at, &c->done); /* without memory for a copy, go on from the end */
+    }
+    return more;
 }
 
 int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
@@ -204,14 +227,11 @@ int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
         status = next_unit(&c, &unit, &more);
         if (status == NACRE_OK && more) {
             status = unit_run(tree, &unit);
-            struct buffer done = unit.end;
-            unit.end = (struct buffer){ 0 };
-            buffer_free(&c.at);
-            c.at = done;
-            more = done.size > 0 && (end.size == 0 || slice_compare(buffer_slice(&done), end) < 0);
+            more = status == NACRE_OK && move_on(&c, &unit);
         }
         unit_free(&unit);
     }
     buffer_free(&c.at);
+    buffer_free(&c.done);
     return status;
 }

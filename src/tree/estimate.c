@@ -1,8 +1,8 @@
 /* What a tree could free, estimated, and how far its merges are behind. Called with the tree's lock held.
 
    The bound on space: with no snapshots in the way and tree_wants_work false, segments take at most 1.5 times the live data, plus segment_bytes
-   (garbage <= live / 2 + segment_bytes; estimated by sampling how many keys of a run an older run holds too), plus
-   what pieces that were taken out of a segment hold until its last piece goes: at most the inputs of one level-0 job. */
+   (garbage <= live / 2 + segment_bytes; what runs hide from each other is estimated by sampling, what is left of segments that are taken
+   apart piece by piece counts too). While merges run, their inputs and outputs come on top. */
 #include "base/clock.h"
 #include "tree/pick.h"
 
@@ -64,6 +64,7 @@ void tree_estimate(const struct tree *tree, const struct version *v, struct esti
         }
     }
     estimate->live = v->bytes > estimate->garbage ? v->bytes - estimate->garbage : 0;
+    estimate->garbage += v->dead;
     estimate->bound = estimate->live / 2 + atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
 }
 

@@ -13,6 +13,7 @@ struct inputs {
     struct range_delete *ranges; /* clipped; keys are the version's or the unit's */
     size_t range_count, range_capacity;
     uint64_t bytes, entries;
+    uint64_t hidden;             /* bytes that will not come out, estimated */
 };
 
 static void inputs_free(struct inputs *in)
@@ -64,6 +65,13 @@ static int add_ranges(struct inputs *in, const struct piece *piece, const struct
     return status;
 }
 
+/* Versions beneath that the piece hides, and its deletes: about that much less comes out. */
+static uint64_t hidden_bytes(const struct piece *piece)
+{
+    uint64_t average = piece->entries ? piece->bytes / piece->entries : 0;
+    return (piece->hiding + piece->shadowed) * average;
+}
+
 static int collect_inputs(const struct unit *unit, struct inputs *in)
 {
     size_t runs = unit->after_run - unit->first_run;
@@ -81,6 +89,7 @@ static int collect_inputs(const struct unit *unit, struct inputs *in)
         for (size_t i = first; i < after && status == NACRE_OK; i++) {
             in->bytes += run->pieces[i].bytes;
             in->entries += run->pieces[i].entries;
+            in->hidden += r + 1 < unit->after_run ? hidden_bytes(&run->pieces[i]) : 0;
             status = add_ranges(in, &run->pieces[i], &unit->claim.range);
         }
     }
@@ -112,10 +121,11 @@ static int run_merge(struct tree *tree, const struct unit *unit, struct outputs 
     if (status == NACRE_OK) {
         /* A unit takes parts of pieces: what it will read was estimated by samples when it was planned. */
         *read = unit->bytes < in.bytes ? unit->bytes : in.bytes;
-        uint64_t entries = in.bytes ? (uint64_t)((double)in.entries * (double)*read / (double)in.bytes) : in.entries;
+        double part = in.bytes ? (double)*read / (double)in.bytes : 1;
+        uint64_t entries = (uint64_t)((double)in.entries * part), hidden = (uint64_t)((double)in.hidden * part);
         struct output_job job = { .tree = tree, .cursor = merged, .range = unit->claim.range, .ranges = in.ranges,
                                   .range_count = in.range_count, .base = unit->base, .beneath = first_beneath(unit),
-                                  .level = unit->target_level, .run = unit->target_run, .expected_bytes = *read, .expected_entries = entries };
+                                  .level = unit->target_level, .run = unit->target_run, .expected_bytes = *read > hidden ? *read - hidden : 0, .expected_entries = entries, .fills = unit->fills };
         status = outputs_build(&job, outputs);
     }
     cursor_close(merged);
@@ -172,6 +182,18 @@ static void count_unit(struct tree *tree, const struct unit *unit, const struct 
     atomic_fetch_add_explicit(&c->bytes_merged_written, outputs->bytes, memory_order_relaxed);
 }
 
+/* For whoever works from left to right: the next unit may take it along. Without memory it does not. */
+static void note_small_output(const struct tree *tree, struct unit *unit, const struct outputs *outputs)
+{
+    const struct placed *last = outputs->count ? &outputs->made[outputs->count - 1] : NULL;
+    if (last && last->bytes < atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed) / 2) {
+        const struct buffer *key = &last->segment->properties.smallest;
+        if (buffer_append(&unit->last_small, key->data, key->size) != NACRE_OK) {
+            buffer_clear(&unit->last_small);
+        }
+    }
+}
+
 int unit_run(struct tree *tree, struct unit *unit)
 {
     struct outputs outputs = { 0 };
@@ -191,6 +213,7 @@ int unit_run(struct tree *tree, struct unit *unit)
     pthread_mutex_unlock(&tree->lock);
     if (status == NACRE_OK) {
         count_unit(tree, unit, &outputs, read);
+        note_small_output(tree, unit, &outputs);
     } else {
         status = fail_context(status, "merging level %u into level %u of collection %u", unit->base->runs[unit->first_run].level,
                               unit->target_level, tree->collection);
@@ -204,4 +227,5 @@ void unit_free(struct unit *unit)
     version_unref(unit->base);
     buffer_free(&unit->begin);
     buffer_free(&unit->end);
+    buffer_free(&unit->last_small);
 }

@@ -245,7 +245,8 @@ static void set_options(struct writer *w)
         .block_bytes = (uint32_t)atomic_load_explicit(&tuning->block_bytes, memory_order_relaxed),
         .build_index = !atomic_load_explicit(&tuning->async_index_build, memory_order_relaxed),
     };
-    w->target_bytes = even_share(job->expected_bytes, atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed));
+    uint64_t segment_bytes = atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed);
+    w->target_bytes = job->fills ? segment_bytes : even_share(job->expected_bytes, segment_bytes);
     uint64_t parts = job->expected_bytes / w->target_bytes + 1;
     w->options.expected_entries = job->expected_entries / parts;
     w->stride = job->expected_entries / 64 < SAMPLE_STRIDE ? job->expected_entries / 64 + 1 : SAMPLE_STRIDE;

@@ -14,6 +14,7 @@ struct output_job {
     uint32_t level;                      /* of the outputs */
     uint64_t run;
     uint64_t expected_bytes, expected_entries;
+    bool fills;                          /* full segments instead of equal ones */
 };
 struct outputs {
     struct placed *made;                 /* their segments: one reference each; their keys in `keys` */

@@ -237,6 +237,29 @@ static bool pick_small(struct picking *p, size_t run_index)
     return false;
 }
 
+/* Garbage is over the bound and cannot be merged down: the piece whose segment keeps most for it. */
+static bool pick_dead(struct picking *p)
+{
+    const struct piece *best = NULL;
+    size_t best_run = 0;
+    double most = 0;
+    if (p->version->dead == 0 || !is_over_bound(p)) {
+        return false;
+    }
+    for (size_t r = 0; r < p->version->run_count; r++) {
+        const struct run *run = &p->version->runs[r];
+        for (size_t i = 0; i < run->count; i++) {
+            double share = (double)run->pieces[i].dead / (double)(run->pieces[i].bytes + 1);
+            if (share > most) {
+                most = share;
+                best = &run->pieces[i];
+                best_run = r;
+            }
+        }
+    }
+    return best && pick_piece(p, UNIT_MERGE, best_run, best, best);
+}
+
 bool pick_rewrite(struct picking *p)
 {
     struct buffer room = { 0 };
@@ -249,7 +272,7 @@ bool pick_rewrite(struct picking *p)
         found = found || (run->level > 0 && pick_small(p, r));
     }
     buffer_free(&room);
-    return found;
+    return found || (p->status == NACRE_OK && pick_dead(p));
 }
 
 /* ---- all together ---- */

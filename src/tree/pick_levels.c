@@ -201,15 +201,16 @@ static const struct piece *find_dense(const struct picking *p, size_t run_index)
     return found;
 }
 
-static const struct piece *find_most_garbage(const struct run *run)
+static const struct piece *find_most_garbage(const struct run *run, uint64_t average)
 {
     const struct piece *best = NULL;
     double most = 0;
     for (size_t i = 0; i < run->count; i++) {
-        double share = (double)(run->pieces[i].hiding + run->pieces[i].deletes) / (double)(run->pieces[i].entries + 1);
+        const struct piece *piece = &run->pieces[i];
+        double share = (double)((piece->hiding + piece->deletes) * average + piece->dead) / (double)(piece->bytes + 1);
         if (share > most) {
             most = share;
-            best = &run->pieces[i];
+            best = piece;
         }
     }
     return best;
@@ -274,7 +275,7 @@ bool pick_level(struct picking *p)
         }
         const struct piece *piece = find_dense(p, r);
         if (!piece && over) {
-            piece = find_most_garbage(run);
+            piece = find_most_garbage(run, p->average);
         }
         if (piece && push_down(p, r, piece->begin)) {
             return true;

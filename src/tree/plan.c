@@ -93,26 +93,30 @@ static int add_weight(struct weights *w, struct weight weight)
     return NACRE_OK;
 }
 
-/* The piece's weights from `from` on. Its sample keys stay in a buffer of their own, owned by the caller. */
-static int weigh_piece(struct weights *w, const struct piece *piece, nacre_slice from, bool target, bool lone, struct buffer *keys)
+static bool is_in_piece(const struct piece *piece, nacre_slice key)
+{
+    return slice_compare(key, piece->begin) > 0 && !(piece->has_end && slice_compare(key, piece->end) >= 0);
+}
+
+/* The piece's weights in `range`. Its sample keys stay in a buffer of their own, owned by the caller. */
+static int weigh_piece(struct weights *w, const struct piece *piece, const struct key_range *range, bool target, bool lone, struct buffer *keys)
 {
     size_t made = 0, inside = 1;
     int status = piece->segment->kind->sample_keys(piece->reader, SAMPLES_PER_PIECE, keys, &made);
     struct reader in = reader_of(buffer_slice(keys));
     for (size_t i = 0; i < made && status == NACRE_OK; i++) {
         nacre_slice key = reader_slice(&in);
-        inside += slice_compare(key, piece->begin) > 0 && !(piece->has_end && slice_compare(key, piece->end) >= 0);
+        inside += is_in_piece(piece, key);
     }
-    bool starts = slice_compare(piece->begin, from) >= 0;
+    bool starts = slice_compare(piece->begin, range->begin) >= 0;
     if (status == NACRE_OK) {
-        status = add_weight(w, (struct weight){ starts ? piece->begin : from, starts ? piece->bytes / inside : 0, target && starts, lone });
+        status = add_weight(w, (struct weight){ starts ? piece->begin : range->begin, starts ? piece->bytes / inside : 0, target && starts, lone });
     }
     in = reader_of(buffer_slice(keys));
     for (size_t i = 0; i < made && status == NACRE_OK; i++) {
         nacre_slice key = reader_slice(&in);
-        bool counts = slice_compare(key, piece->begin) > 0 && slice_compare(key, from) > 0 &&
-                      !(piece->has_end && slice_compare(key, piece->end) >= 0);
-        if (counts) {
+        bool in_range = slice_compare(key, range->begin) > 0 && (range->end.size == 0 || slice_compare(key, range->end) < 0);
+        if (in_range && is_in_piece(piece, key)) {
             status = add_weight(w, (struct weight){ key, piece->bytes / inside, false, false });
         }
     }
@@ -192,6 +196,7 @@ static int find_end(const struct plan *plan, nacre_slice from, struct buffer *en
     struct candidate *list = NULL;
     struct weights w = { 0 };
     struct buffer room = { 0 }, *keys = NULL;
+    struct key_range range = { from, plan->within.end };
     size_t count = 0, used = 0;
     uint64_t begun = 0;
     int status = list_candidates(plan, from, &list, &count);
@@ -203,7 +208,7 @@ static int find_end(const struct plan *plan, nacre_slice from, struct buffer *en
         const struct candidate *c = &list[used];
         bool target = plan->target_exists && c->run == plan->after_run - 1;
         bool lone = !target && is_movable(plan, c->piece) && plan_is_lone(plan, c->piece, c->run, &room);
-        status = weigh_piece(&w, c->piece, from, target, lone, &keys[used]);
+        status = weigh_piece(&w, c->piece, &range, target, lone, &keys[used]);
         begun += c->piece->bytes;
         used++;
     }

@@ -65,8 +65,10 @@ struct unit {
     uint32_t target_level;
     uint64_t target_run;
     uint64_t bytes;                      /* of the inputs, estimated */
+    bool fills;                          /* full segments and a small last one, which the next unit takes along, instead of equal ones */
     struct claim claim;                  /* its range is the unit's; the keys are in begin and end */
     struct buffer begin, end;
+    struct buffer last_small;            /* out: where the last output begins, if it is less than half a segment */
 };
 struct outputs;
 bool tree_stopping(const struct tree *);

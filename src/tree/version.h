@@ -18,6 +18,7 @@ struct piece {                       /* the keys of [begin, end) of a segment */
     uint64_t entries, deletes;
     uint64_t shadowed;               /* versions under a newer one of the same key, kept for snapshots */
     uint64_t hiding;                 /* keys that an older run holds too */
+    uint64_t dead;                   /* bytes of the segment that no piece holds any more; each of its pieces has a share */
     uint64_t last_expiry_ms;         /* the segment's greatest expiry; 0 = no entry has one */
 };
 struct run {                         /* pieces ascend and are disjoint */
@@ -36,7 +37,7 @@ struct version {
     struct level levels[TREE_LEVELS];
     struct run *runs;                /* all of them, newest first; the levels' point into it */
     size_t run_count, piece_count, segment_count;
-    uint64_t bytes;
+    uint64_t bytes, dead;            /* of the pieces; of parts of segments that no piece holds */
     bool has_ranges;                 /* some segment holds range deletes */
     uint64_t greatest_sequence;
 };

@@ -66,8 +66,14 @@ static int check(const struct placed *list, size_t count)
 
 /* ---- laying out ---- */
 
+struct share { /* of one segment */
+    struct segment *segment;
+    uint64_t bytes; /* of its pieces together */
+};
 struct layout {
     struct version *version;
+    const struct share *shares; /* by address */
+    size_t share_count;
     struct piece *piece;
     uint64_t *head;
     uint8_t *key;
@@ -83,6 +89,22 @@ static nacre_slice copy_key(struct layout *to, nacre_slice key)
     return copy;
 }
 
+static int compare_shares(const void *left, const void *right)
+{
+    const struct segment *a = ((const struct share *)left)->segment, *b = ((const struct share *)right)->segment;
+    return a < b ? -1 : a > b;
+}
+
+/* The piece's part of what its segment's pieces have lost. */
+static uint64_t dead_bytes(const struct layout *to, const struct placed *from)
+{
+    const struct share *share = bsearch(&(struct share){ .segment = from->segment }, to->shares, to->share_count, sizeof *share, compare_shares);
+    uint64_t whole = from->segment->properties.bytes;
+    return share && share->bytes > 0 && whole > share->bytes
+               ? (uint64_t)((double)(whole - share->bytes) * (double)from->bytes / (double)share->bytes)
+               : 0;
+}
+
 static void set_piece(struct layout *to, const struct placed *from)
 {
     struct segment *segment = from->segment;
@@ -95,6 +117,8 @@ static void set_piece(struct layout *to, const struct placed *from)
     to->piece->open_end = !from->has_end && segment->properties.greatest_open;
     segment_ref(segment);
     struct version *v = to->version;
+    to->piece->dead = dead_bytes(to, from);
+    v->dead += to->piece->dead;
     v->bytes += from->bytes;
     v->has_ranges = v->has_ranges || segment->ranges;
     if (segment->properties.greatest_sequence > v->greatest_sequence) {
@@ -142,37 +166,36 @@ static void set_run(struct layout *to, const struct placed *list, size_t count)
     level->bytes += run->bytes;
 }
 
-static int compare_pointers(const void *left, const void *right)
+/* What is left of each segment. */
+static int list_shares(const struct placed *list, size_t count, struct share **shares, size_t *distinct)
 {
-    const struct segment *a = *(struct segment *const *)left, *b = *(struct segment *const *)right;
-    return a < b ? -1 : a > b;
-}
-
-static int count_segments(const struct placed *list, size_t count, size_t *distinct)
-{
-    struct segment **all = memory_alloc(count * sizeof(struct segment *) + 1);
-    if (!all) {
+    *distinct = 0;
+    *shares = memory_alloc(count * sizeof **shares + 1);
+    if (!*shares) {
         return NACRE_NO_MEMORY;
     }
     for (size_t i = 0; i < count; i++) {
-        all[i] = list[i].segment;
+        (*shares)[i] = (struct share){ list[i].segment, list[i].bytes };
     }
-    qsort(all, count, sizeof(struct segment *), compare_pointers);
-    *distinct = count > 0;
-    for (size_t i = 1; i < count; i++) {
-        *distinct += all[i] != all[i - 1];
+    qsort(*shares, count, sizeof **shares, compare_shares);
+    for (size_t i = 0; i < count; i++) {
+        if (*distinct > 0 && (*shares)[*distinct - 1].segment == (*shares)[i].segment) {
+            (*shares)[*distinct - 1].bytes += (*shares)[i].bytes;
+        } else {
+            (*shares)[(*distinct)++] = (*shares)[i];
+        }
     }
-    memory_free(all);
     return NACRE_OK;
 }
 
 int version_build(const struct kind *kind, struct placed *list, size_t count, struct version **built)
 {
     size_t runs = 0, key_bytes = 0, segments = 0;
+    struct share *shares = NULL;
     qsort(list, count, sizeof *list, compare_placed);
     int status = check(list, count);
     if (status == NACRE_OK) {
-        status = count_segments(list, count, &segments);
+        status = list_shares(list, count, &shares, &segments);
     }
     if (status != NACRE_OK) {
         return status;
@@ -183,6 +206,7 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
     }
     struct version *v = memory_zalloc(sizeof *v + runs * sizeof(struct run) + count * (sizeof(struct piece) + sizeof(uint64_t)) + key_bytes);
     if (!v) {
+        memory_free(shares);
         return NACRE_NO_MEMORY;
     }
     atomic_init(&v->references, 1);
@@ -190,7 +214,7 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
     v->runs = (struct run *)(v + 1);
     v->piece_count = count;
     v->segment_count = segments;
-    struct layout to = { .version = v, .piece = (struct piece *)(v->runs + runs) };
+    struct layout to = { .version = v, .shares = shares, .share_count = segments, .piece = (struct piece *)(v->runs + runs) };
     to.head = (uint64_t *)(to.piece + count);
     to.key = (uint8_t *)(to.head + count);
     for (size_t first = 0, after = 0; first < count; first = after) {
@@ -199,6 +223,7 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
         }
         set_run(&to, &list[first], after - first);
     }
+    memory_free(shares);
     *built = v;
     return NACRE_OK;
 }
