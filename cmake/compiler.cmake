@@ -20,6 +20,7 @@ target_compile_definitions(nacre_flags INTERFACE _GNU_SOURCE)
 target_compile_options(nacre_flags INTERFACE -fvisibility=hidden -fno-omit-frame-pointer
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                             -Wstrict-prototypes -Wmissing-prototypes -Wvla>
+    $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion> # assert(!"a sentence") is no mistake
     $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
 if(NACRE_WERROR)
     target_compile_options(nacre_flags INTERFACE -Werror)

@@ -12,6 +12,10 @@ pkg_check_modules(NACRE_XXHASH REQUIRED IMPORTED_TARGET libxxhash) # header only
 file(GLOB nacre_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.c")
 
 add_library(nacre_objects OBJECT ${nacre_sources})
+if(NACRE_SANITIZE MATCHES "thread")
+    target_sources(nacre_objects PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/tsan/rcu.c")
+    target_link_options(nacre_flags INTERFACE LINKER:--wrap=urcu_bp_read_unlock LINKER:--wrap=urcu_bp_synchronize_rcu)
+endif()
 target_include_directories(nacre_objects PUBLIC "${PROJECT_SOURCE_DIR}/include" PRIVATE "${PROJECT_SOURCE_DIR}/src")
 get_target_property(nacre_xxhash_include PkgConfig::NACRE_XXHASH INTERFACE_INCLUDE_DIRECTORIES)
 if(nacre_xxhash_include)
