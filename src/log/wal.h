@@ -28,7 +28,7 @@ struct wal_options {
 /* Starts a new file with number `first_file` (greater than any that exists); existing files are kept until pruned. The file
    and one spare are ready on return. */
 int wal_open(const struct wal_options *, uint32_t first_file, struct wal **);
-/* Syncs nothing. Files stay. */
+/* Syncs nothing. Files stay; spares and the space behind the newest record are given back. */
 void wal_close(struct wal *);
 
 uint64_t wal_payload_hash(nacre_slice payload); /* made outside of the commit lock */
@@ -56,7 +56,7 @@ wal_position wal_synced(const struct wal *); /* all before it is durable */
 /* After a failure: abandon the current file (its unsynced records must already be elsewhere) and go on in a new one. */
 int wal_recover_from_failure(struct wal *);
 
-/* Removes (or recycles) files whose records all lie before `position`. Only after the manifest that no longer needs them is durable. */
+/* Removes (or recycles) files with a smaller number than that of `position`. Only after the manifest that no longer needs them is durable. */
 int wal_prune(struct wal *, wal_position position);
 uint64_t wal_bytes(const struct wal *); /* of all live files: appended bytes for the current one */
 uint32_t wal_oldest_file(const struct wal *);

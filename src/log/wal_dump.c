@@ -66,7 +66,7 @@ int wal_dump_file(const nacre_os *os, const char *path, wal_visitor *visit, void
     if (status == NACRE_OK) {
         status = find_number(&file, path);
     }
-    if (status == NACRE_OK && (status = replay_map(&r, &file)) == NACRE_OK) {
+    if (status == NACRE_OK && (status = replay_need(&r, &file, UINT64_MAX)) == NACRE_OK) {
         report->last_file = file.number;
         if (!file.header_good) {
             report->damaged_regions = 1;

@@ -5,7 +5,7 @@
    are durable already (syncing would write them once more for nothing); else the first wal_sync that reaches the file does it.
 
    Recycled are only files that this opening made, through the same map: reading or writing a file by large calls gives its
-   cached pages a size of up to 2 MiB, and from then on each small mapped append costs a write of that size (docs/performance.md).
+   cached pages a size of up to 2 MiB, and from then on each small mapped append costs a write of that size (bench/log_files.c shows it).
 
    Any thread. Locks: prepare_lock, then files_lock. */
 #include "log/wal_internal.h"

@@ -1,8 +1,12 @@
-/* Opens the log files that a replay needs and reads their headers. Lengths come from the file system, never from a file's own bytes. */
+/* Opens the log files that a replay needs and reads them. Lengths come from the file system, never from a file's own bytes.
+
+   The writer of a store maps its files. Who only looks reads them: another process may cut a file beneath a map. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "log/wal_replay.h"
 #include <stdio.h>
+
+#define READ_BYTES ((size_t)1 << 20)
 
 const char *replay_name(const struct replay_file *file, char out[32])
 {
@@ -73,24 +77,31 @@ int replay_load(struct replay *r, uint32_t first_number, bool writable)
     return status;
 }
 
-int replay_map(struct replay *r, struct replay_file *file)
+int replay_need(struct replay *r, struct replay_file *file, uint64_t end)
 {
     void *map = NULL;
-    if (file->bytes) {
-        return NACRE_OK;
-    }
-    if (file->size > 0 && r->os->map(file->handle, file->size, false, &map) == NACRE_OK) {
+    int status = NACRE_OK;
+    end = end < file->size ? end : file->size;
+    if (!file->bytes && file->writable && file->size > 0 &&
+        r->os->map(file->handle, file->size, false, &map) == NACRE_OK) {
         file->bytes = map;
         file->mapped = true;
-        return NACRE_OK;
+        file->there = file->size;
     }
-    file->bytes = file->read = memory_alloc((size_t)file->size);
-    if (!file->read) {
-        return NACRE_NO_MEMORY;
+    if (!file->bytes) {
+        file->bytes = file->read = memory_alloc((size_t)file->size); /* touched only as far as it is read */
+        status = file->bytes ? NACRE_OK : NACRE_NO_MEMORY;
     }
-    size_t got = 0;
-    int status = r->os->read(file->handle, 0, file->read, (size_t)file->size, &got);
-    file->size = got; /* shorter when it was cut meanwhile */
+    while (status == NACRE_OK && file->there < end) {
+        uint64_t left = file->size - file->there;
+        size_t got = 0, wanted = (size_t)(left < READ_BYTES ? left : READ_BYTES);
+        status = r->os->read(file->handle, file->there, file->read + file->there, wanted, &got);
+        file->there += got;
+        if (status == NACRE_OK && got < wanted) {
+            file->size = file->there; /* cut meanwhile */
+            return NACRE_OK;
+        }
+    }
     return status;
 }
 

@@ -11,6 +11,7 @@
 
    One thread; the log may be written meanwhile only where `end` is given. No locks. */
 #include "log/wal_replay.h"
+#include "base/endian.h"
 #include "base/log.h"
 #include "base/status.h"
 #include <stdarg.h>
@@ -117,19 +118,31 @@ static int check_skipped(struct walk *w, size_t from, size_t to)
     return NACRE_OK;
 }
 
+/* Makes the record at `offset`, as long as it says it is, readable. */
+static int read_record(struct replay *r, struct replay_file *file, uint64_t offset)
+{
+    uint64_t body = offset + WAL_RECORD_HEADER_BYTES;
+    int status = replay_need(r, file, body);
+    uint32_t length = status == NACRE_OK && body <= file->there ? load_u32(file->bytes + offset + 24) : 0;
+    return status == NACRE_OK && length != WAL_END_LENGTH ? replay_need(r, file, body + length) : status;
+}
+
 /* Hands out records until the file's end record (true) or a bad place. */
 static int read_file(struct walk *w, bool *ended, struct bad_place *bad)
 {
     struct replay *r = w->r;
     struct replay_file *file = &r->files[w->index];
     *ended = false;
-    int status = replay_map(r, file);
+    int status = NACRE_OK;
     while (status == NACRE_OK) {
         struct wal_record record;
         wal_position at = WAL_POSITION(file->number, w->offset);
         if (at >= r->end) {
             w->finished = true;
             return NACRE_OK;
+        }
+        if ((!file->bytes || file->there < file->size) && (status = read_record(r, file, w->offset)) != NACRE_OK) {
+            return status;
         }
         enum wal_check check = wal_record_check(file->bytes, file->size, at, &record);
         if (check != WAL_GOOD || w->offset >= w->stop) {
@@ -229,15 +242,17 @@ static size_t resumed_in(const struct replay *r, wal_position position)
     return r->count;
 }
 
-/* A log that is being written may have been looked at in the middle of an append. */
+/* A log that is being written may have been looked at in the middle of an append: what was read there is read again. */
 static bool is_good_by_now(struct walk *w, const struct bad_place *bad)
 {
     struct wal_record record;
-    if (bad->offset < WAL_HEADER_BYTES || w->options->truncate) {
+    struct replay_file *file = &w->r->files[bad->index];
+    if (bad->offset < WAL_HEADER_BYTES || !file->read || bad->offset > file->there) {
         return false;
     }
-    const struct replay_file *file = &w->r->files[bad->index];
-    return wal_record_check(file->bytes, file->size, bad->position, &record) == WAL_GOOD;
+    file->there = bad->offset;
+    return read_record(w->r, file, bad->offset) == NACRE_OK &&
+           wal_record_check(file->bytes, file->size, bad->position, &record) == WAL_GOOD;
 }
 
 static void note_damage(struct walk *w, const struct bad_place *bad, wal_position durable)
@@ -268,7 +283,7 @@ static int skip_damage(struct walk *w, const struct bad_place *bad)
         return NACRE_OK;
     }
     struct replay_file *file = &r->files[bad->index];
-    int status = replay_map(r, file);
+    int status = replay_need(r, file, UINT64_MAX);
     if (status == NACRE_OK && (!file->header_good || bad->offset >= WAL_HEADER_BYTES)) {
         status = replay_keep_copy(r, file);
     }

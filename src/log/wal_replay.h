@@ -8,7 +8,8 @@ struct replay_file {
     uint32_t number;
     nacre_file *handle;
     const uint8_t *bytes; /* mapped, or `read` */
-    uint8_t *read;        /* owned; where it cannot be mapped */
+    uint8_t *read;        /* owned */
+    uint64_t there;       /* bytes of it that can be looked at */
     bool mapped, writable, copied;
     bool header_good;
     uint64_t size;            /* bytes that are there, at most WAL_FILE_BYTES_MAX */
@@ -31,7 +32,8 @@ struct replay {
 /* wal_load.c */
 int replay_load(struct replay *, uint32_t first_number, bool writable);
 int replay_load_one(struct replay *, const char *path, uint32_t number, bool writable, struct replay_file *);
-int replay_map(struct replay *, struct replay_file *);
+/* Makes bytes[0, end) readable, or up to the end of the file. */
+int replay_need(struct replay *, struct replay_file *, uint64_t end);
 void replay_unload_one(struct replay *, struct replay_file *);
 void replay_unload(struct replay *);
 const char *replay_name(const struct replay_file *, char out[32]);
@@ -46,7 +48,7 @@ struct scan_result {
 /* Looks at [offset, end of the file); stops early once durable > enough. */
 int replay_scan(struct replay *, const struct replay_file *, uint64_t offset, wal_position enough,
                 struct scan_result *);
-/* The next wholly good record at or after `offset`, for salvage; false when there is none. The file is mapped. */
+/* The next wholly good record at or after `offset`, for salvage; false when there is none. All of the file was read. */
 bool replay_next_good(const struct replay_file *, uint64_t offset, uint64_t *found);
 
 /* wal_cut.c */
