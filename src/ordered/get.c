@@ -104,11 +104,15 @@ static int try_position(struct ordered_reader *r, struct position_index *x, uint
     if (unlikely(block >= r->fence.blocks))
         return index_leads_astray(x);
     uint32_t place = fence_place(&r->fence, block), end = fence_offset(&r->fence, block + 1);
-    if (unlikely(!r->map || (place & (PLACE_COMPRESSED | PLACE_STRIPPED)) || x->offset_bits == 0))
+    if (unlikely(!r->map)) {
         return try_view(r, x, block, offset, lookup, entry, pin, hit);
+    }
     const uint8_t *at = r->map + (place & ~PLACE_FLAGS) + offset;
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
+    if (unlikely((place & (PLACE_COMPRESSED | PLACE_STRIPPED)) || x->offset_bits == 0)) {
+        return try_view(r, x, block, offset, lookup, entry, pin, hit);
+    }
     if (unlikely(!ordered_block_is_checked(r, block))) {
         int status = ordered_check_mapped_block(r, block);
         if (status != NACRE_OK)

@@ -134,7 +134,7 @@ int position_builder_write(struct position_builder *b, struct container_writer *
     uint32_t block_bits = bits_for(b->blocks ? (uint32_t)b->blocks - 1 : 0), offset_bits = bits_for(b->greatest_offset);
     if (first_buckets == 0)
         first_buckets = 1;
-    if (block_bits + offset_bits > 32)
+    if (offset_bits > 31 || block_bits + offset_bits > 32)
         offset_bits = 0;
     struct table table = { 0 };
     int status = make_table(b, first_buckets, offset_bits, &table);

@@ -1,5 +1,6 @@
 /* The ordered kind against a plain model: random entries of many shapes, under every way to keep them. */
 #include "segment_fixture.h"
+#include "ordered/reader.h"
 
 static void check_get(struct segment *s, const struct model *m, nacre_slice key, uint64_t snapshot)
 {
@@ -338,6 +339,68 @@ static void the_index_rejects_nearly_all_absent_keys(void **state)
     fixture_close(&f);
 }
 
+/* Positions without offsets, as a segment gets them whose blocks are too many and too large for 32 bits. */
+static void write_index_of_blocks(struct fixture *f, struct segment *s)
+{
+    char path[OS_PATH_MAX];
+    struct container_writer *w = NULL;
+    struct ordered_reader *r = s->reader;
+    struct position_builder b = { .greatest_offset = UINT32_MAX };
+    struct buffer before = { 0 }, key = { 0 };
+    uint64_t bytes, checksum;
+    assert_int_equal(segment_path(&f->env, s->properties.id, true, path), NACRE_OK);
+    assert_int_equal(container_writer_create(f->env.os, path, CONTAINER_INDEX, s->properties.id, NACRE_ORDERED, &w),
+                     NACRE_OK);
+    assert_int_equal(ordered_need_fence(r), NACRE_OK);
+    for (uint32_t block = 0; block < r->fence.blocks; block++) {
+        struct block_view v;
+        assert_int_equal(ordered_view_block(r, block, &v), NACRE_OK);
+        for (uint32_t i = 0; i < v.count; i++) {
+            struct record rec;
+            record_parse(v.bytes + block_slot(&v, i), r->base_sequence, &rec);
+            buffer_clear(&key);
+            assert_int_equal(buffer_append(&key, v.prefix, v.stripped), NACRE_OK);
+            assert_int_equal(buffer_append(&key, rec.key, rec.key_size), NACRE_OK);
+            if (!b.count || !slice_equal(buffer_slice(&key), buffer_slice(&before))) {
+                assert_int_equal(position_builder_add(&b, hash_bytes(key.data, key.size), 0), NACRE_OK);
+            }
+            buffer_clear(&before);
+            assert_int_equal(buffer_append(&before, key.data, key.size), NACRE_OK);
+        }
+        assert_int_equal(position_builder_end_block(&b), NACRE_OK);
+        ordered_release_view(&v);
+    }
+    assert_int_equal(position_builder_write(&b, w), NACRE_OK);
+    assert_int_equal(segment_write_identity(w, &s->properties), NACRE_OK);
+    assert_int_equal(container_writer_finish(w, &bytes, &checksum), NACRE_OK);
+    position_builder_free(&b);
+    buffer_free(&before);
+    buffer_free(&key);
+}
+
+static void an_index_that_names_only_blocks_finds_every_key(void **state)
+{
+    (void)state;
+    const enum model_shape shapes[] = { COUNTED, RANDOM_16, MANY_VERSIONS };
+    for (int i = 0; i < 6; i++) {
+        struct fixture f;
+        struct model m;
+        uint64_t random = 17 + (uint64_t)i;
+        fixture_open(&f, i & 1);
+        model_fill(&m, shapes[i / 2], 900, &random);
+        struct segment *s = model_build(&f, &m, &(struct build_options){ .block_bytes = 700 });
+        uint64_t id = s->properties.id;
+        write_index_of_blocks(&f, s);
+        segment_unref(s);
+        assert_int_equal(segment_open(&f.env, &kind_ordered, id, 0, &s), NACRE_OK);
+        assert_true(segment_has_index(s));
+        check_all(s, &m, shapes[i / 2], &random);
+        segment_unref(s);
+        model_free(&m);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +413,7 @@ int main(void)
         cmocka_unit_test(incompressible_blocks_are_kept_raw_and_compressible_ones_shrink),
         cmocka_unit_test(prefix_questions_are_answered_without_a_false_no),
         cmocka_unit_test(the_index_rejects_nearly_all_absent_keys),
+        cmocka_unit_test(an_index_that_names_only_blocks_finds_every_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
