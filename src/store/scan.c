@@ -26,6 +26,8 @@ struct nacre_cursor {
     nacre_slice value;
     struct buffer key, kept_value; /* the entry's key; its value when the merge has moved on */
     unsigned dead_in_row;
+    struct buffer dead_bound;      /* where the dead row began: its first key, or the edge of the gap that was jumped */
+    bool jumped;                   /* a gap lies right before the row */
     int gap_slot;                  /* of the gap this cursor is registering, or -1 */
     bool gap_reverse;
     uint64_t gap_assigned;         /* the last sequence assigned when it was registered */
@@ -59,16 +61,17 @@ static void settle_gap(nacre_cursor *c, bool has_stop, nacre_slice stop)
         c->gap_slot = -1;
     }
     c->dead_in_row = 0;
+    c->jumped = false;
 }
 
-static void register_gap(nacre_cursor *c, nacre_slice key, bool reverse)
+static void register_gap(nacre_cursor *c, bool reverse)
 {
     nacre_store *store = c->collection->store;
     if (atomic_load_explicit(&store->last_sequence, memory_order_relaxed) != c->sequence) {
         return; /* an older point of view cannot confirm */
     }
     urcu_bp_read_lock();
-    c->gap_slot = gap_register(&c->collection->gaps, c, key, reverse);
+    c->gap_slot = gap_register(&c->collection->gaps, c, buffer_slice(&c->dead_bound), reverse);
     urcu_bp_read_unlock();
     c->gap_reverse = reverse;
     c->gap_assigned = atomic_load_explicit(&store->last_sequence, memory_order_seq_cst);
@@ -93,6 +96,9 @@ static bool jump_gap(nacre_cursor *c, bool reverse)
         return false;
     }
     stats_add(&c->collection->store->stats, STATS_gap_jumps, 1);
+    buffer_clear(&c->dead_bound);
+    c->jumped = !open && buffer_append(&c->dead_bound, target, size) == NACRE_OK;
+    c->dead_in_row = 0;
     if (open) {
         c->merge->valid = false; /* dead to the end */
     } else if (reverse) {
@@ -103,12 +109,20 @@ static bool jump_gap(nacre_cursor *c, bool reverse)
     return true;
 }
 
-static void count_dead(nacre_cursor *c, nacre_slice key, bool reverse)
+static int count_dead(nacre_cursor *c, nacre_slice key, bool reverse)
 {
-    c->dead_in_row++;
-    if (c->dead_in_row == GAP_WORTH && c->gap_slot < 0) {
-        register_gap(c, key, reverse);
+    int status = NACRE_OK;
+    if (c->dead_in_row++ == 0 && !c->jumped) {
+        buffer_clear(&c->dead_bound);
+        status = buffer_append(&c->dead_bound, key.data, key.size);
+        if (status == NACRE_OK && reverse) {
+            status = buffer_append_u8(&c->dead_bound, 0); /* the key itself is in the row */
+        }
     }
+    if (c->dead_in_row == GAP_WORTH && c->gap_slot < 0) {
+        register_gap(c, reverse);
+    }
+    return status;
 }
 
 /* ---- which version counts ---- */
@@ -159,7 +173,7 @@ static void accept_forward(nacre_cursor *c)
     if (out_of_memory(c, keep_key(c, entry->key))) {
         return;
     }
-    if (c->dead_in_row) {
+    if (c->dead_in_row || c->jumped) {
         settle_gap(c, true, entry->key);
     }
     c->value = entry->value;
@@ -187,8 +201,7 @@ static void find_forward(nacre_cursor *c)
         if (jump_gap(c, false)) {
             continue;
         }
-        count_dead(c, entry->key, false);
-        if (out_of_memory(c, keep_key(c, entry->key))) {
+        if (out_of_memory(c, count_dead(c, entry->key, false)) || out_of_memory(c, keep_key(c, entry->key))) {
             return;
         }
         do {
@@ -224,8 +237,11 @@ static void find_backward(nacre_cursor *c)
             }
             cursor_prev(merge);
         } while (merge->valid && slice_equal(merge->entry.key, buffer_slice(&c->key)));
+        if (merge->status != NACRE_OK) {
+            break; /* a newer version may be where it cannot be read */
+        }
         if (alive) {
-            if (c->dead_in_row) {
+            if (c->dead_in_row || c->jumped) {
                 settle_gap(c, true, buffer_slice(&c->key));
             }
             c->value = buffer_slice(&c->kept_value);
@@ -233,8 +249,8 @@ static void find_backward(nacre_cursor *c)
             c->backward = true;
             return;
         }
-        if (seen) {
-            count_dead(c, buffer_slice(&c->key), true);
+        if (seen && out_of_memory(c, count_dead(c, buffer_slice(&c->key), true))) {
+            return;
         }
     }
     stop(c);
@@ -412,6 +428,7 @@ void nacre_cursor_close(nacre_cursor *c)
     buffer_free(&c->end);
     buffer_free(&c->key);
     buffer_free(&c->kept_value);
+    buffer_free(&c->dead_bound);
     atomic_fetch_sub_explicit(&c->collection->store->cursors, 1, memory_order_relaxed);
     memory_free(c);
 }
