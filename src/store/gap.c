@@ -143,9 +143,9 @@ const struct gap *gap_find(const struct gap_cache *cache, nacre_slice key, uint6
     return NULL;
 }
 
-int gap_register(struct gap_cache *cache, const void *owner, nacre_slice key, bool reverse)
+int gap_register(struct gap_cache *cache, const void *owner, nacre_slice bound, bool reverse)
 {
-    if (key.size >= GAP_KEY_MAX) {
+    if (bound.size > GAP_KEY_MAX) {
         return -1;
     }
     struct gap *gap = memory_zalloc(sizeof *gap);
@@ -155,17 +155,19 @@ int gap_register(struct gap_cache *cache, const void *owner, nacre_slice key, bo
     gap->since = UINT64_MAX;
     gap->owner = owner;
     if (reverse) {
-        set_end(gap, key);
-        gap->end[gap->end_size++] = 0; /* up to and with the key */
+        set_end(gap, bound);
     } else {
-        set_begin(gap, key);
+        set_begin(gap, bound);
     }
-    unsigned start = atomic_fetch_add_explicit(&cache->next_slot, 1, memory_order_relaxed);
-    for (unsigned i = 0; i < GAP_SLOTS; i++) {
+    unsigned start = atomic_load_explicit(&cache->next_slot, memory_order_relaxed);
+    for (unsigned i = 0; i < 2 * GAP_SLOTS; i++) { /* first round: empty slots only */
         unsigned slot = (start + i) % GAP_SLOTS;
         struct gap *old = atomic_load_explicit(&cache->slots[slot], memory_order_acquire);
-        if (old && old->since == UINT64_MAX) {
-            continue; /* another cursor is at work on it */
+        if (old && (i < GAP_SLOTS || old->since == UINT64_MAX)) {
+            continue; /* in the second round: another cursor is at work on it */
+        }
+        if (old) {
+            atomic_store_explicit(&cache->next_slot, slot + 1, memory_order_relaxed); /* turns are taken in being replaced */
         }
         /* Counted first, so that a writer that could miss the slot's change does not skip the look (invariant 2). */
         if (!old) {

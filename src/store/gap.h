@@ -54,8 +54,8 @@ static inline void gap_note_put(struct gap_cache *cache, nacre_slice key)
 
 /* The scanner's side. gap_find: the gap that holds `key` and counts at `snapshot`, or NULL. */
 const struct gap *gap_find(const struct gap_cache *, nacre_slice key, uint64_t snapshot);
-/* A tentative gap from `key` on (forward), or up to and with it (reverse). Returns its slot, or -1. */
-int gap_register(struct gap_cache *, const void *owner, nacre_slice key, bool reverse);
+/* A tentative gap from `bound` on (forward), or up to it (reverse). Returns its slot, or -1. */
+int gap_register(struct gap_cache *, const void *owner, nacre_slice bound, bool reverse);
 /* The cursor came to `stop`, the first live key (or, with has_stop false, to the end): ends or begins the gap there. With
    confirmed = false it is only taken away. */
 void gap_settle(struct gap_cache *, int slot, const void *owner, bool confirmed, uint64_t since, bool has_stop, nacre_slice stop,

@@ -339,6 +339,19 @@ static void report_recovery(const nacre_store *store)
              (unsigned long long)r->torn_records, (unsigned long long)r->damaged_regions, (unsigned long long)(store->recovery_ns / 1000000));
 }
 
+static int flush_one(nacre_collection *collection, void *context)
+{
+    (void)context;
+    return collection_flush(collection);
+}
+
+/* After a salvage: what could be read goes into segments and the damaged files go (copies are kept), so that the next open needs no salvage. */
+static int leave_damaged_log(nacre_store *store)
+{
+    int status = store_each_collection(store, flush_one, NULL);
+    return status == NACRE_OK ? store_prune_log(store) : status;
+}
+
 /* Everything after the lock, for writing. */
 static int open_for_writing(nacre_store *store, bool present, bool salvage)
 {
@@ -367,14 +380,17 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
         (status = store_recover(store, &state, salvage)) != NACRE_OK || (status = open_log(store, &state)) != NACRE_OK) {
         goto done;
     }
+    atomic_store_explicit(&store->log_open, true, memory_order_release);
     report_recovery(store);
+    if (store->recovery.damaged_regions && (status = leave_damaged_log(store)) != NACRE_OK) {
+        goto done;
+    }
     for (size_t i = 0; i < store->collection_count; i++) {
         if (tree_wants_work(store->collections[i]->tree)) {
             work_post(store, WORK_MERGE, store->collections[i]);
         }
         store_index_wanted(store, store->collections[i]);
     }
-    atomic_store_explicit(&store->log_open, true, memory_order_release);
     work_housekeep(store);
 done:
     manifest_state_free(&state);

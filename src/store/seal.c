@@ -18,11 +18,13 @@ static int seal_locked(nacre_collection *collection, const struct table *expecte
     const nacre_store *store = collection->store;
     wal_position end = atomic_load_explicit(&store->log_open, memory_order_acquire) ? wal_end(store->wal) : store->replay_end;
     /* Before the view shows it as sealed: a flush may take it from there at once. */
+    const uint64_t bytes = memtable_bytes(active->memtable);
     active->sealed_at = end;
-    active->sealed_bytes = memtable_bytes(active->memtable);
+    active->sealed_bytes = bytes;
+    atomic_fetch_add_explicit(&collection->store->sealed_bytes, bytes, memory_order_relaxed);
     int status = view_seal(collection, fresh, memory);
-    if (status == NACRE_OK) {
-        atomic_fetch_add_explicit(&collection->store->sealed_bytes, active->sealed_bytes, memory_order_relaxed);
+    if (status != NACRE_OK) {
+        atomic_fetch_sub_explicit(&collection->store->sealed_bytes, bytes, memory_order_relaxed);
     }
     return status;
 }
@@ -91,11 +93,20 @@ static struct table *oldest_sealed(struct view *view)
     return view->table_count > 1 ? view->tables[view->table_count - 1] : NULL;
 }
 
-/* What goes into a segment is durable there. So must be all that was written before it, in whatever collection, or a power cut could keep the half
+static bool alone(nacre_store *store)
+{
+    pthread_mutex_lock(&store->collections_lock);
+    bool one = store->collection_count == 1;
+    pthread_mutex_unlock(&store->collections_lock);
+    return one;
+}
+
+/* What goes into a segment is durable there. So must be all that was written before it in other collections, or a power cut could keep the half
    of a batch that was flushed and lose the other half with the log's tail. */
 static int make_log_durable(nacre_store *store, const struct table *table)
 {
-    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || atomic_load_explicit(&store->resuming, memory_order_relaxed)) {
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || atomic_load_explicit(&store->resuming, memory_order_relaxed) ||
+        alone(store)) {
         return NACRE_OK; /* recovery has synced it; nacre_resume flushes everything because it cannot be synced */
     }
     int status = wal_sync(store->wal, table->sealed_at);

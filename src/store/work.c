@@ -129,7 +129,7 @@ static int run(nacre_store *store, enum work_class class, nacre_collection *coll
     case WORK_MERGE:
         return run_merge(store, collection, again);
     default:
-        return tree_build_indexes(collection->tree);
+        return tree_build_indexes(collection->tree, false);
     }
 }
 
