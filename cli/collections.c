@@ -35,7 +35,7 @@ int run_create(const struct arguments *arguments)
         return RESULT_ERROR;
     }
     int status = nacre_collection_create(session.store, arguments->items[0], &options, &session.collection);
-    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status(arguments->items[0], status));
+    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status(arguments->command->name, status));
 }
 
 int run_drop(const struct arguments *arguments)
@@ -47,7 +47,7 @@ int run_drop(const struct arguments *arguments)
     int result = RESULT_OK;
     int status = nacre_collection_drop(session.store, arguments->items[0]);
     if (status != NACRE_OK) {
-        complain_status(arguments->items[0], status);
+        complain_status(arguments->command->name, status);
         result = status == NACRE_NOT_FOUND ? RESULT_NO_MATCH : RESULT_ERROR;
     }
     return session_close(&session, result);

@@ -107,9 +107,9 @@ const struct command command_table[] = {
       "print what a file of the store says",
       "One JSON object per line. Damage ends it with 2, after the lines before it.", run_dump },
     { "Looking inside", "salvage", "DIR", 1, 1, 0, "repair a damaged store as far as it can be",
-      "DIR is the store; no other program may have it open. Damaged files are kept as *.corrupt. Prints what was "
-      "found, kept and "
-      "lost.",
+      "DIR is the store; no other program may have it open. Damaged log files are kept as *.corrupt, and what can "
+      "be read of them goes on. Damaged places in segments are named and left: keys outside of them can be read, and "
+      "the command ends with 2.",
       run_salvage },
     { "Looking inside", "bench", "[NAMES]", 0, 1,
       OPTION_BIT(NUM) | OPTION_BIT(VALUE_SIZE) | OPTION_BIT(THREADS) | OPTION_BIT(BATCH) | OPTION_BIT(DURABILITY),

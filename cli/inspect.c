@@ -95,23 +95,42 @@ int run_dump(const struct arguments *arguments)
     return status == NACRE_OK ? RESULT_OK : complain_status("dump", status);
 }
 
-static void print_salvaged(const struct arguments *arguments, const char *text)
+/* One line for each part of the report; damage in words below it. */
+static void print_part(const char *name, const json_t *part)
+{
+    const char *figure, *damage = json_string_value(json_object_get(part, "damage"));
+    json_t *value;
+    printf("%-10s", name);
+    json_object_foreach((json_t *)part, figure, value)
+    {
+        if (json_is_integer(value)) {
+            printf("  %s %" JSON_INTEGER_FORMAT, figure, json_integer_value(value));
+        }
+    }
+    putchar('\n');
+    if (damage && damage[0]) {
+        printf("%s%s", damage, damage[strlen(damage) - 1] == '\n' ? "" : "\n");
+    }
+}
+
+static int print_salvaged(const struct arguments *arguments, const char *text)
 {
     json_t *report = json_loads(text, 0, NULL);
     const char *name;
-    json_t *value;
-    if (option_given(arguments, OPTION_JSON) || !json_is_object(report)) {
+    json_t *part;
+    if (option_given(arguments, OPTION_JSON)) {
         puts(text);
-        json_decref(report);
-        return;
+    } else {
+        json_object_foreach(report, name, part)
+        {
+            print_part(name, part);
+        }
     }
-    json_object_foreach(report, name, value)
-    {
-        printf("%-24s ", name);
-        json_dumpf(value, stdout, JSON_ENCODE_ANY | JSON_INDENT(2));
-        putchar('\n');
-    }
+    json_int_t left = json_integer_value(json_object_get(json_object_get(report, "segments"), "damaged"));
     json_decref(report);
+    return left ? complain("salvage: %lld damaged places are left in segments; keys outside of them can be read",
+                           (long long)left)
+                : RESULT_OK;
 }
 
 int run_salvage(const struct arguments *arguments)
@@ -121,9 +140,9 @@ int run_salvage(const struct arguments *arguments)
     options.logger = session_logger(arguments);
     int status = nacre_salvage(arguments->items[0], &options, &text);
     if (status != NACRE_OK) {
-        return complain_status(arguments->items[0], status);
+        return complain_status("salvage", status);
     }
-    print_salvaged(arguments, text);
+    int result = print_salvaged(arguments, text);
     nacre_free(text);
-    return RESULT_OK;
+    return result;
 }

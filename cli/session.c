@@ -48,7 +48,7 @@ int session_open_path(struct session *session, const struct arguments *arguments
         nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
         status = nacre_open(path, &options, &session->store);
     }
-    return status == NACRE_OK ? RESULT_OK : complain_status(path, status);
+    return status == NACRE_OK ? RESULT_OK : complain_status(arguments->command->name, status);
 }
 
 int session_open(struct session *session, const struct arguments *arguments, enum session_access access,
@@ -60,7 +60,7 @@ int session_open(struct session *session, const struct arguments *arguments, enu
     }
     int status = name ? nacre_collection_open(session->store, name, &session->collection) : NACRE_OK;
     if (status != NACRE_OK) {
-        complain_status(name, status);
+        complain_status(arguments->command->name, status);
         return session_close(session, RESULT_ERROR);
     }
     return RESULT_OK;

@@ -85,6 +85,7 @@ bool recovery_check(const struct paths *paths, const char *directory, size_t ack
     double begun = seconds_now();
     *recovery = (struct recovery){ 0 };
     options.error_if_missing = true;
+    options.log_limit = LOG_LIMIT;
     int status = nacre_open(directory, &options, &store);
     recovery->open_seconds = seconds_now() - begun;
     if (status == NACRE_OK) {

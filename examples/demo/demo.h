@@ -5,8 +5,9 @@
 #include <nacre/nacre.h>
 
 #define COLLECTION  "files"
-#define BATCH_PATHS 50u /* paths that are written together */
-#define PROGRESS_FD 3   /* where the importing process tells what is acknowledged */
+#define LOG_LIMIT   (UINT64_C(32) << 20) /* bytes: log files are small too */
+#define BATCH_PATHS 50u                  /* paths that are written together */
+#define PROGRESS_FD 3                    /* where the importing process tells what is acknowledged */
 
 struct entry {
     char *path, *owner; /* owner: packages, divided by blanks */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define FIGURES_EVERY 16u  /* batches after which the importer looks at the store's figures */
+#define DISK_EVERY    4u   /* of so many batches one is of level disk */
 #define PIPE_BYTES    4096 /* little: the importer must not be far ahead of what is known of it */
 
 extern char **environ;
@@ -37,17 +38,19 @@ uint64_t stats_figure(nacre_store *store, const char *name)
     return figure;
 }
 
-/* Small memtables and segments: a few MB then are enough for many seals, flushes and merges. */
+/* Small memtables and segments: a few MB then are enough for many seals, flushes and merges. Writes survive the end of the process
+   (level os); now and then one waits for the disk, as a careful importer's would, and takes with it all before. */
 static int open_store(const char *directory, nacre_store **store, nacre_collection **collection)
 {
     static const char *const tuning[][2] = {
-        { "seal_bytes", "262144" },
+        { "seal_bytes", "1048576" },
         { "level0_runs", "3" },
         { "segment_bytes", "1048576" },
         { "level_base_bytes", "4194304" },
     };
     nacre_options options = NACRE_OPTIONS_INIT;
     options.durability = NACRE_OS;
+    options.log_limit = LOG_LIMIT;
     int status = nacre_open(directory, &options, store);
     for (size_t i = 0; i < sizeof tuning / sizeof tuning[0] && status == NACRE_OK; i++) {
         status = nacre_tune(*store, tuning[i][0], tuning[i][1]);
@@ -71,13 +74,15 @@ static int write_batch(const struct paths *paths, nacre_store *store, nacre_coll
                        size_t number)
 {
     size_t end = (number + 1) * BATCH_PATHS < paths->count ? (number + 1) * BATCH_PATHS : paths->count;
+    nacre_write_options options = NACRE_WRITE_OPTIONS_INIT;
     int status = NACRE_OK;
+    options.durability = number % DISK_EVERY == 0 ? NACRE_DISK : NACRE_OS;
     nacre_batch_clear(batch);
     for (size_t i = number * BATCH_PATHS; i < end && status == NACRE_OK; i++) {
         const struct entry *entry = &paths->entries[i];
         status = nacre_batch_put(batch, collection, text_slice(entry->path), text_slice(entry->owner));
     }
-    return status == NACRE_OK ? nacre_write(store, batch, NULL) : status;
+    return status == NACRE_OK ? nacre_write(store, batch, &options) : status;
 }
 
 static bool tell(const struct acknowledgement *said)

@@ -107,7 +107,7 @@ fi
 
 it "a writer keeps others from writing, and its name is told; those that look are not kept"
 mkfifo pipe
-nacre import files - <pipe >import.out &
+"$command" import files - <pipe >import.out &
 importer=$!
 exec 9>pipe
 i=0
