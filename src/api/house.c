@@ -61,7 +61,7 @@ int nacre_resume_compaction(nacre_store *store)
 int nacre_build_indexes(nacre_collection *collection)
 {
     int status = check_owned(collection);
-    return status == NACRE_OK ? tree_build_indexes(collection->tree) : status;
+    return status == NACRE_OK ? tree_build_indexes(collection->tree, true) : status;
 }
 
 int nacre_set_async_index_build(nacre_store *store, bool enabled)

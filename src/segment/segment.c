@@ -252,6 +252,12 @@ bool segment_has_index(const struct segment *s)
     return atomic_load_explicit(&s->index, memory_order_acquire) != NULL;
 }
 
+bool segment_index_is_sound(const struct segment *s)
+{
+    struct container *index = atomic_load_explicit(&s->index, memory_order_acquire); /* what is replaced stays: `older` */
+    return segment_has_index(s) && (!index || container_verify(index) == NACRE_OK);
+}
+
 uint64_t segment_index_bytes(const struct segment *s)
 {
     const struct container *index = atomic_load_explicit(&s->index, memory_order_acquire);

@@ -373,11 +373,15 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
     if (status != NACRE_OK) {
         goto done;
     }
-    /* Segment ids of this opening differ from all before; the clean end is good for one opening only. */
-    struct manifest_edit edit = { .has_opening = true, .opening = state.opening + 1, .has_clean_log_end = true, .clean_log_end = 0 };
-    if ((status = manifest_commit(store->manifest, &edit)) != NACRE_OK || (status = remove_strays(store, &state)) != NACRE_OK ||
+    /* Segment ids of this opening differ from all before. The clean end is good for one opening only, but for as many tries as that takes: what
+       was found to be damaged is not to be a torn tail the next time. */
+    struct manifest_edit opening = { .has_opening = true, .opening = state.opening + 1 };
+    struct manifest_edit unclean = { .has_clean_log_end = true, .clean_log_end = 0 };
+    if ((status = manifest_commit(store->manifest, &opening)) != NACRE_OK || (status = remove_strays(store, &state)) != NACRE_OK ||
         (status = make_collections(store, &state)) != NACRE_OK || (status = work_start(store)) != NACRE_OK ||
-        (status = store_recover(store, &state, salvage)) != NACRE_OK || (status = open_log(store, &state)) != NACRE_OK) {
+        (status = store_recover(store, &state, salvage)) != NACRE_OK ||
+        (state.clean_log_end && (status = manifest_commit(store->manifest, &unclean)) != NACRE_OK) ||
+        (status = open_log(store, &state)) != NACRE_OK) {
         goto done;
     }
     atomic_store_explicit(&store->log_open, true, memory_order_release);

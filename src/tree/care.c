@@ -27,7 +27,7 @@ static int list_segments(const struct version *v, struct segment ***list, size_t
     return NACRE_OK;
 }
 
-int tree_build_indexes(struct tree *tree)
+int tree_build_indexes(struct tree *tree, bool check_all)
 {
     struct segment **list = NULL;
     size_t count = 0;
@@ -39,7 +39,7 @@ int tree_build_indexes(struct tree *tree)
             break;
         }
         pthread_mutex_lock(&tree->index_lock); /* another thread may have built it meanwhile */
-        if (!segment_has_index(list[i])) {
+        if (check_all ? !segment_index_is_sound(list[i]) : !segment_has_index(list[i])) {
             status = segment_build_index(list[i]);
         }
         pthread_mutex_unlock(&tree->index_lock);

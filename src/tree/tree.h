@@ -58,7 +58,8 @@ bool tree_wants_work(struct tree *);             /* cheap */
 /* Merges everything of [begin, end) (empty = open) into the deepest level that holds any, tombstones and shadowed versions dropped as snapshots
    allow, unit by unit; other work goes on. Returns when done. */
 int tree_compact(struct tree *, nacre_slice begin, nacre_slice end);
-int tree_build_indexes(struct tree *);           /* every segment without a good side file */
+/* Every segment without a good side file; with check_all, also those whose side file turns out to be damaged when all of it is read. */
+int tree_build_indexes(struct tree *, bool check_all);
 /* Forgets all pieces (collection dropped or cleared is the store's to log); marks the segments obsolete after the publish of an empty version. */
 int tree_drop(struct tree *);
 /* Deleted entries and shadowed bytes that merges would free, estimated. */

@@ -446,8 +446,10 @@ static void the_last_record_of_a_closed_store_is_not_taken_for_a_torn_one(void *
         assert_int_equal(os_memory_copy_tree(disk, closed_disk), NACRE_OK);
         const char *path = newest_record(&offset);
         strike(path, blow, offset);
-        assert_code(open_store(disk, false), NACRE_CORRUPT);
-        assert_true(names_file(nacre_last_error()));
+        for (int again = 0; again < 3; again++) { /* an open that failed does not make it torn */
+            assert_code(open_store(disk, false), NACRE_CORRUPT);
+            assert_true(names_file(nacre_last_error()));
+        }
     }
 }
 
