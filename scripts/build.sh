@@ -8,7 +8,7 @@ shift
 jobs=${JOBS:-$(nproc)}
 directory=build/$preset
 
-if [ ! -f "$directory/build.ninja" ] || [ CMakePresets.json -nt "$directory/CMakeCache.txt" ]; then
+if [ ! -f "$directory/build.ninja" ] || [ ! -f "$directory/configure.log" ] || [ CMakePresets.json -nt "$directory/CMakeCache.txt" ]; then
     mkdir -p "$directory"
     if ! cmake --preset "$preset" >"$directory/configure.log" 2>&1; then
         cat "$directory/configure.log" >&2
