@@ -39,7 +39,7 @@ static void show_import(const struct paths *paths, const struct import_outcome *
     show_line("imported", "%s paths in %s (%s/s), slowest batch %s", show_number(written),
               show_seconds(outcome->seconds), show_number((uint64_t)((double)written / outcome->seconds)),
               show_seconds((double)outcome->last.slowest_ns * 1e-9));
-    show_line("meanwhile", "%s seals, %s flushes, %s merges; %.1f MB of segments written",
+    show_line("meanwhile", "seals %s, flushes %s, merges %s; %.1f MB of segments written",
               show_number(outcome->last.seals), show_number(outcome->last.flushes), show_number(outcome->last.merges),
               (double)outcome->last.written_bytes / 1e6);
 }

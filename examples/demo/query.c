@@ -34,7 +34,7 @@ static bool ask_range(const struct paths *paths, nacre_collection *collection, c
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
     nacre_cursor *cursor;
     size_t count = 0, expected = 0, size = strlen(prefix), used = 0;
-    char shown[160] = "";
+    char shown[72] = "";
     options.prefix = text_slice(prefix);
     options.reverse = reverse;
     for (size_t i = 0; i < paths->count; i++) {
@@ -44,7 +44,7 @@ static bool ask_range(const struct paths *paths, nacre_collection *collection, c
     int status = nacre_scan(collection, &options, &cursor);
     for (; nacre_cursor_valid(cursor); nacre_cursor_next(cursor), count++) {
         nacre_slice key = nacre_cursor_key(cursor);
-        if (count < 2 && used + key.size + 2 < sizeof shown) {
+        if (count < 2 && used + key.size + 1 < sizeof shown) {
             memcpy(shown + used, key.data, key.size);
             used += key.size;
             shown[used++] = ' ';
