@@ -11,13 +11,19 @@ trap 'rm -rf "$work"' EXIT
 rows() { # rows MACRO FILE
     awk -v macro="$1(X)" '
     index($0, "#define " macro) { inside = 1; next }
-    inside && /X\(/ {
-        row = $0
-        sub(/^[ \t]*X\(/, "", row); sub(/\)[ \t]*\\?[ \t]*$/, "", row)
-        name = row; sub(/,.*/, "", name); sub(/^[^,]*,[ \t]*/, "", row)
-        print name "\t" row
-    }
-    inside && !/\\[ \t]*$/ { exit }' "$2"
+    inside {
+        more = /\\[ \t]*$/
+        line = $0
+        sub(/[ \t]*\\[ \t]*$/, "", line); sub(/^[ \t]+/, "", line)
+        row = row (row == "" ? "" : " ") line
+        if (row ~ /^X\(.*\)$/) { # a long row goes over several lines
+            sub(/^X\([ \t]*/, "", row); sub(/\)$/, "", row)
+            name = row; sub(/,.*/, "", name); sub(/^[^,]*,[ \t]*/, "", row)
+            print name "\t" row
+            row = ""
+        }
+        if (!more) exit
+    }' "$2"
 }
 
 tuning() {
