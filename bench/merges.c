@@ -53,7 +53,7 @@ static void set_up(struct bench *b)
 {
     const nacre_os *os = os_posix();
     memset(b, 0, sizeof *b);
-    strcpy(b->directory, "/tmp/nacre-merges-XXXXXX");
+    (void)snprintf(b->directory, sizeof b->directory, "/tmp/nacre-merges-XXXXXX");
     if (!mkdtemp(b->directory)) {
         exit(1);
     }
@@ -76,8 +76,12 @@ static void set_up(struct bench *b)
     struct manifest_collection words = { .id = 1, .name = name, .kind = kind_ordered.code };
     must(manifest_commit(b->manifest, &(struct manifest_edit){ .has_opening = true, .opening = 1 }), "commit");
     must(manifest_commit(b->manifest, &(struct manifest_edit){ .collection = 1, .create = &words }), "commit");
-    b->env = (struct tree_env){ .segments = &b->segments, .manifest = b->manifest, .tuning = &b->tuning, .snapshots = no_snapshots,
-                                .publish = publish, .stop = &b->stop };
+    b->env = (struct tree_env){ .segments = &b->segments,
+                                .manifest = b->manifest,
+                                .tuning = &b->tuning,
+                                .snapshots = no_snapshots,
+                                .publish = publish,
+                                .stop = &b->stop };
     must(tree_create(&b->env, &kind_ordered, b, &words, &b->tree), "tree");
     must(memtable_create(b->chunks, &b->memtable), "memtable");
 }
@@ -151,7 +155,9 @@ static void put(struct bench *b, uint64_t i, bool random)
     for (size_t k = 0; k < 13; k++) {
         value[k] = k < 7 ? scramble(b->sequence * 13 + k) : 0;
     }
-    struct entry entry = { .key = slice_of(key, 16), .value = slice_of(value, 100), .sequence = ++b->sequence, .type = ENTRY_PUT };
+    struct entry entry = {
+        .key = slice_of(key, 16), .value = slice_of(value, 100), .sequence = ++b->sequence, .type = ENTRY_PUT
+    };
     must(memtable_reserve(b->memtable, 1, 116), "reserve");
     must(memtable_put(b->memtable, &entry), "put");
     b->user_bytes += 116;
@@ -168,10 +174,11 @@ static void show_levels(struct bench *b)
         }
     }
     printf("flushes %llu, merges %llu, moves %llu, drops %llu; write amplification %.2f (of key and value bytes)\n",
-           (unsigned long long)s.flushes, (unsigned long long)s.merges, (unsigned long long)s.moves, (unsigned long long)s.drops,
-           (double)(s.bytes_flushed + s.bytes_merged_written) / (double)b->user_bytes);
+           (unsigned long long)s.flushes, (unsigned long long)s.merges, (unsigned long long)s.moves,
+           (unsigned long long)s.drops, (double)(s.bytes_flushed + s.bytes_merged_written) / (double)b->user_bytes);
     double merged = (double)s.bytes_merged_read / 130.0;
-    printf("flush %.2f M entries per CPU second; merge about %.2f M\n", (double)b->flushed_entries * 1e3 / (double)b->flush_ns,
+    printf("flush %.2f M entries per CPU second; merge about %.2f M\n",
+           (double)b->flushed_entries * 1e3 / (double)b->flush_ns,
            b->merge_ns ? merged * 1e3 / (double)b->merge_ns : 0.0);
 }
 
@@ -188,19 +195,21 @@ static void read_back(struct bench *b, uint64_t distinct, bool random)
         found += version_get(v, &lookup, 0, &entry, &pin) == NACRE_OK;
     }
     uint64_t ns = cpu_ns() - begin;
-    printf("get %.0f ns (%llu of %llu found) through %zu runs\n", (double)ns / (double)gets, (unsigned long long)found, (unsigned long long)gets,
-           v->run_count);
+    printf("get %.0f ns (%llu of %llu found) through %zu runs\n", (double)ns / (double)gets, (unsigned long long)found,
+           (unsigned long long)gets, v->run_count);
     struct cursor **children = NULL, *merged;
     size_t count = 0, capacity = 0;
     uint64_t steps = 0;
-    must(version_cursors(v, (nacre_slice){ 0 }, (nacre_slice){ 0 }, (nacre_slice){ 0 }, &children, &count, &capacity), "cursors");
+    must(version_cursors(v, (nacre_slice){ 0 }, (nacre_slice){ 0 }, (nacre_slice){ 0 }, &children, &count, &capacity),
+         "cursors");
     must(merge_cursor_create(children, count, &merged), "merge");
     begin = cpu_ns();
     for (cursor_first(merged); merged->valid; cursor_next(merged)) {
         steps++;
     }
     ns = cpu_ns() - begin;
-    printf("scan %.1f ns per entry, %llu entries, %zu children\n", (double)ns / (double)(steps ? steps : 1), (unsigned long long)steps, count);
+    printf("scan %.1f ns per entry, %llu entries, %zu children\n", (double)ns / (double)(steps ? steps : 1),
+           (unsigned long long)steps, count);
     cursor_close(merged);
     memory_free(children);
     version_unref(v);
@@ -222,7 +231,8 @@ int main(int argc, char **argv)
         }
     }
     flush(&b);
-    printf("%s, %llu entries, memtables of %llu MiB\n", mode, (unsigned long long)total, (unsigned long long)(memtable >> 20));
+    printf("%s, %llu entries, memtables of %llu MiB\n", mode, (unsigned long long)total,
+           (unsigned long long)(memtable >> 20));
     show_levels(&b);
     read_back(&b, distinct, random);
     uint64_t begin = cpu_ns();

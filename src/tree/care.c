@@ -58,7 +58,8 @@ static void add_run(struct tree_stats *stats, const struct run *run)
         stats->level_segments[run->level] += i == 0 || piece->segment != run->pieces[i - 1].segment;
         stats->entries += piece->entries;
         stats->deletes += piece->deletes;
-        stats->missing_indexes += !segment_has_index(piece->segment) && (i == 0 || piece->segment != run->pieces[i - 1].segment);
+        stats->missing_indexes +=
+            !segment_has_index(piece->segment) && (i == 0 || piece->segment != run->pieces[i - 1].segment);
     }
 }
 
@@ -84,8 +85,8 @@ void tree_get_stats(struct tree *tree, struct tree_stats *stats)
     stats->bytes_merged_written = atomic_load_explicit(&c->bytes_merged_written, memory_order_relaxed);
 }
 
-int tree_verify(struct tree *tree, void (*damage)(void *context, int status, const char *detail), void *context, uint64_t *files, uint64_t *bytes,
-                uint64_t *entries)
+int tree_verify(struct tree *tree, void (*damage)(void *context, int status, const char *detail), void *context,
+                uint64_t *files, uint64_t *bytes, uint64_t *entries)
 {
     struct segment **list = NULL;
     size_t count = 0;

@@ -11,14 +11,14 @@
 #include <time.h>
 
 #define UNIT_SEGMENTS 4u
-#define WAIT_NS 10000000
+#define WAIT_NS       10000000
 
 struct compaction {
     struct tree *tree;
-    struct buffer at;    /* what is before is done */
-    struct buffer done;  /* where the last unit ended */
+    struct buffer at;   /* what is before is done */
+    struct buffer done; /* where the last unit ended */
     nacre_slice end;
-    uint32_t target;     /* level */
+    uint32_t target; /* level */
     uint64_t segment_bytes, now_ms;
 };
 
@@ -40,8 +40,8 @@ static uint32_t choose_target(const struct tree *tree, const struct key_range *r
 /* Nothing in it that a merge would drop, and all of its segment. */
 static bool is_clean(const struct compaction *c, const struct piece *piece)
 {
-    return piece->deletes == 0 && piece->shadowed == 0 && !piece->segment->ranges && !piece->has_begin && !piece->has_end &&
-           piece_expired(piece, c->now_ms) == 0;
+    return piece->deletes == 0 && piece->shadowed == 0 && !piece->segment->ranges && !piece->has_begin &&
+           !piece->has_end && piece_expired(piece, c->now_ms) == 0;
 }
 
 static bool fits_with_next(const struct compaction *c, const struct run *run, const struct piece *piece)
@@ -64,7 +64,8 @@ static bool is_done(const struct compaction *c, const struct plan *plan, const s
 }
 
 /* The first piece that begins at or after `from`, of those that are done or of all. */
-static struct place find_next(const struct compaction *c, const struct plan *plan, nacre_slice from, bool strictly, bool done, struct buffer *room)
+static struct place find_next(const struct compaction *c, const struct plan *plan, nacre_slice from, bool strictly,
+                              bool done, struct buffer *room)
 {
     struct place best = { NULL, 0 };
     struct key_range range = { from, c->end };
@@ -96,9 +97,14 @@ static struct plan plan_all(const struct compaction *c)
     while (after < v->run_count && v->runs[after].level <= c->target) {
         after++;
     }
-    return (struct plan){ .version = v, .after_run = after, .target_exists = after > 0 && v->runs[after - 1].level == c->target,
-                          .target_level = c->target, .budget = UNIT_SEGMENTS * c->segment_bytes, .segment_bytes = c->segment_bytes,
-                          .all_inputs = true, .within = { buffer_slice(&c->at), c->end } };
+    return (struct plan){ .version = v,
+                          .after_run = after,
+                          .target_exists = after > 0 && v->runs[after - 1].level == c->target,
+                          .target_level = c->target,
+                          .budget = UNIT_SEGMENTS * c->segment_bytes,
+                          .segment_bytes = c->segment_bytes,
+                          .all_inputs = true,
+                          .within = { buffer_slice(&c->at), c->end } };
 }
 
 static int advance(struct compaction *c, const struct piece *piece)

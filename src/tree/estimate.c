@@ -65,7 +65,8 @@ void tree_estimate(const struct tree *tree, const struct version *v, struct esti
     }
     estimate->live = v->bytes > estimate->garbage ? v->bytes - estimate->garbage : 0;
     estimate->garbage += v->dead;
-    estimate->bound = estimate->live / 2 + atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    estimate->bound =
+        estimate->live / 2 + atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
 }
 
 static uint64_t debt_of(const struct tree *tree)

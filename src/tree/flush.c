@@ -19,7 +19,8 @@ static int list_ranges(struct memtable *memtable, struct range_delete **list, si
     return status;
 }
 
-static int build(struct tree *tree, struct memtable *memtable, struct version *base, uint64_t run, struct outputs *outputs)
+static int build(struct tree *tree, struct memtable *memtable, struct version *base, uint64_t run,
+                 struct outputs *outputs)
 {
     struct range_delete *ranges = NULL;
     struct cursor *cursor = NULL;
@@ -29,8 +30,15 @@ static int build(struct tree *tree, struct memtable *memtable, struct version *b
         status = memtable_cursor_create(memtable, &cursor);
     }
     if (status == NACRE_OK) {
-        struct output_job job = { .tree = tree, .cursor = cursor, .ranges = ranges, .range_count = range_count, .base = base, .level = 0,
-                                  .run = run, .expected_bytes = memtable_bytes(memtable), .expected_entries = memtable_entries(memtable) };
+        struct output_job job = { .tree = tree,
+                                  .cursor = cursor,
+                                  .ranges = ranges,
+                                  .range_count = range_count,
+                                  .base = base,
+                                  .level = 0,
+                                  .run = run,
+                                  .expected_bytes = memtable_bytes(memtable),
+                                  .expected_entries = memtable_entries(memtable) };
         status = outputs_build(&job, outputs);
     }
     cursor_close(cursor);
@@ -49,11 +57,15 @@ static int begin_flush(struct tree *tree, struct version **base, uint64_t *run)
     return status;
 }
 
-static int end_flush(struct tree *tree, struct memtable *memtable, uint64_t log_position, uint64_t run, const struct outputs *outputs,
-                     bool *doubtful)
+static int end_flush(struct tree *tree, struct memtable *memtable, uint64_t log_position, uint64_t run,
+                     const struct outputs *outputs, bool *doubtful)
 {
-    struct manifest_edit edit = { .has_log_position = true, .log_position = log_position, .has_last_sequence = true,
-                                  .last_sequence = memtable_newest(memtable), .has_next_run = outputs->count > 0, .next_run = run + 1 };
+    struct manifest_edit edit = { .has_log_position = true,
+                                  .log_position = log_position,
+                                  .has_last_sequence = true,
+                                  .last_sequence = memtable_newest(memtable),
+                                  .has_next_run = outputs->count > 0,
+                                  .next_run = run + 1 };
     pthread_mutex_lock(&tree->lock);
     size_t doubts = tree->doubtful_count;
     int status = tree_install(tree, NULL, outputs->made, outputs->count, &edit, memtable);
@@ -83,7 +95,8 @@ int tree_flush(struct tree *tree, struct memtable *memtable, uint64_t log_positi
     if (status == NACRE_OK) {
         atomic_fetch_add_explicit(&tree->counters.flushes, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&tree->counters.bytes_flushed, outputs.bytes, memory_order_relaxed);
-        bool late = atomic_load_explicit(&tree->env->tuning->async_index_build, memory_order_relaxed) && outputs.count > 0;
+        bool late =
+            atomic_load_explicit(&tree->env->tuning->async_index_build, memory_order_relaxed) && outputs.count > 0;
         if (late && tree->env->index_wanted) {
             tree->env->index_wanted(tree->env->context, tree->owner);
         }

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 
 #define ROTATE_LEAST_BYTES (UINT64_C(1) << 20)
-#define ROTATE_SNAPSHOTS 4u
+#define ROTATE_SNAPSHOTS   4u
 
 struct manifest {
     const nacre_os *os;
@@ -24,9 +24,9 @@ struct manifest {
     bool read_only;
     pthread_mutex_t lock;
     struct manifest_state state;
-    nacre_file *file;          /* of the generation in force, when this opening wrote it; else NULL */
+    nacre_file *file; /* of the generation in force, when this opening wrote it; else NULL */
     uint64_t generation;
-    uint64_t next_generation;  /* never a number that was tried before */
+    uint64_t next_generation; /* never a number that was tried before */
     uint64_t bytes, snapshot_bytes;
     bool must_rotate;
     struct buffer edit, frame; /* kept for the next commit */
@@ -34,7 +34,8 @@ struct manifest {
     _Atomic uint64_t segment_counter;
 };
 
-static int manifest_new(const nacre_os *os, const char *store_path, const nacre_logger *logger, struct manifest **created)
+static int manifest_new(const nacre_os *os, const char *store_path, const nacre_logger *logger,
+                        struct manifest **created)
 {
     struct manifest *m = memory_zalloc(sizeof *m);
     if (!m) {
@@ -95,7 +96,8 @@ static void note_stale(void *context, const char *name)
 static void remove_others(struct manifest *m)
 {
     char directory[OS_PATH_MAX], path[OS_PATH_MAX];
-    if (os_path(directory, m->store_path, "manifest") != NACRE_OK || manifest_file_path(m->store_path, m->generation, path) != NACRE_OK) {
+    if (os_path(directory, m->store_path, "manifest") != NACRE_OK ||
+        manifest_file_path(m->store_path, m->generation, path) != NACRE_OK) {
         return;
     }
     struct stale stale = { .keep = path + strlen(path) - 16 };
@@ -104,7 +106,8 @@ static void remove_others(struct manifest *m)
     stale.keep = keep;
     int status = m->os->list(m->os->context, directory, note_stale, &stale);
     status = status == NACRE_OK ? stale.status : status;
-    for (size_t at = 0; status == NACRE_OK && at < stale.names.size; at += strlen((const char *)stale.names.data + at) + 1) {
+    for (size_t at = 0; status == NACRE_OK && at < stale.names.size;
+         at += strlen((const char *)stale.names.data + at) + 1) {
         status = os_path(path, directory, "%s", (const char *)stale.names.data + at);
         if (status == NACRE_OK) {
             status = m->os->remove(m->os->context, path);
@@ -113,7 +116,8 @@ static void remove_others(struct manifest *m)
     buffer_free(&stale.names);
     if (status != NACRE_OK) {
         char text[512];
-        log_line(m->logger, NACRE_LOG_WARNING, "manifest_not_removed", "\"detail\":\"%s\"", log_escape(fail_detail(), text, sizeof text));
+        log_line(m->logger, NACRE_LOG_WARNING, "manifest_not_removed", "\"detail\":\"%s\"",
+                 log_escape(fail_detail(), text, sizeof text));
     }
 }
 
@@ -170,7 +174,8 @@ int manifest_create(const nacre_os *os, const char *store_path, struct manifest 
     return NACRE_OK;
 }
 
-int manifest_open(const nacre_os *os, const char *store_path, bool read_only, const nacre_logger *logger, struct manifest **opened)
+int manifest_open(const nacre_os *os, const char *store_path, bool read_only, const nacre_logger *logger,
+                  struct manifest **opened)
 {
     struct manifest *m = NULL;
     struct manifest_read read;
@@ -185,8 +190,8 @@ int manifest_open(const nacre_os *os, const char *store_path, bool read_only, co
         return status;
     }
     if (read.torn) {
-        log_line(logger, NACRE_LOG_WARNING, "manifest_torn_tail", "\"generation\":%llu,\"offset\":%llu", (unsigned long long)read.generation,
-                 (unsigned long long)read.good);
+        log_line(logger, NACRE_LOG_WARNING, "manifest_torn_tail", "\"generation\":%llu,\"offset\":%llu",
+                 (unsigned long long)read.generation, (unsigned long long)read.good);
     }
     m->generation = read.generation;
     m->next_generation = read.generation + 1;
@@ -213,8 +218,8 @@ static int append(struct manifest *m)
     }
     if (status != NACRE_OK) {
         m->must_rotate = true; /* invariant 1 */
-        return fail_context(status, "%s: manifest generation %llx, offset %llu", m->store_path, (unsigned long long)m->generation,
-                            (unsigned long long)m->bytes);
+        return fail_context(status, "%s: manifest generation %llx, offset %llu", m->store_path,
+                            (unsigned long long)m->generation, (unsigned long long)m->bytes);
     }
     m->bytes += m->frame.size;
     return NACRE_OK;
@@ -224,10 +229,12 @@ static int append(struct manifest *m)
 static void seal(struct manifest *m)
 {
     m->must_rotate = true;
-    int status = manifest_current_write(m->os, m->store_path, &(struct manifest_current){ .generation = m->generation, .length = m->bytes });
+    int status = manifest_current_write(m->os, m->store_path,
+                                        &(struct manifest_current){ .generation = m->generation, .length = m->bytes });
     if (status != NACRE_OK) {
         char text[512];
-        log_line(m->logger, NACRE_LOG_WARNING, "manifest_not_sealed", "\"detail\":\"%s\"", log_escape(fail_detail(), text, sizeof text));
+        log_line(m->logger, NACRE_LOG_WARNING, "manifest_not_sealed", "\"detail\":\"%s\"",
+                 log_escape(fail_detail(), text, sizeof text));
     }
 }
 

@@ -10,50 +10,59 @@
 /* A part of a segment in a level: the keys of [begin, end) only. A segment shrinks piece by piece while merges consume it. */
 struct manifest_piece {
     uint32_t level;
-    uint64_t run;                         /* level 0: greater = newer; deeper levels have one run, 0 */
+    uint64_t run; /* level 0: greater = newer; deeper levels have one run, 0 */
     bool has_begin, has_end;
     struct buffer begin, end;             /* owned */
     struct segment_properties properties; /* owned; the same for each piece of a segment */
-    uint64_t shadowed;                    /* estimated: versions under a newer one of the same key, kept for snapshots */
-    uint64_t hiding;                      /* estimated: keys that an older run holds too */
-    uint64_t last_expiry_ms;              /* the greatest expiry of the segment's entries that have one; 0 = none has */
+    uint64_t shadowed;       /* estimated: versions under a newer one of the same key, kept for snapshots */
+    uint64_t hiding;         /* estimated: keys that an older run holds too */
+    uint64_t last_expiry_ms; /* the greatest expiry of the segment's entries that have one; 0 = none has */
 };
 
 struct manifest_collection {
-    uint32_t id;                          /* never used again */
+    uint32_t id; /* never used again */
     char *name;
     uint32_t kind;
     uint64_t default_ttl_ms;
-    uint64_t log_position;                /* records before it are in segments */
+    uint64_t log_position; /* records before it are in segments */
     uint64_t next_run;
     struct manifest_piece *pieces;
     size_t piece_count;
 };
 
 struct manifest_state {
-    uint64_t opening;                     /* counts openings for writing; high bits of segment ids */
-    uint64_t last_sequence;               /* no sequence above it is in a segment */
-    uint64_t clean_log_end;               /* 0, or the log's end at a clean close */
+    uint64_t opening;       /* counts openings for writing; high bits of segment ids */
+    uint64_t last_sequence; /* no sequence above it is in a segment */
+    uint64_t clean_log_end; /* 0, or the log's end at a clean close */
     uint32_t next_collection;
-    uint32_t next_log_file;               /* a hint: files below it exist or existed */
+    uint32_t next_log_file; /* a hint: files below it exist or existed */
     struct manifest_collection *collections;
     size_t collection_count;
 };
 
 /* One atomic step. Arrays are the caller's. Unset fields change nothing. */
 struct manifest_edit {
-    uint32_t collection;                  /* 0 = store-wide fields only */
+    uint32_t collection;                      /* 0 = store-wide fields only */
     const struct manifest_collection *create; /* a new collection (id, name, kind, ttl, log_position; no pieces) */
     bool drop;
-    const struct manifest_piece *remove; size_t remove_count; /* matched by segment id, level and bounds */
-    const struct manifest_piece *add; size_t add_count;
-    bool has_log_position; uint64_t log_position;
-    bool has_next_run; uint64_t next_run;
-    bool has_last_sequence; uint64_t last_sequence;
-    bool has_clean_log_end; uint64_t clean_log_end;
-    bool has_opening; uint64_t opening;
-    bool has_next_log_file; uint32_t next_log_file;
-    bool has_next_collection; uint32_t next_collection;       /* moves by itself with `create` */
+    const struct manifest_piece *remove;
+    size_t remove_count; /* matched by segment id, level and bounds */
+    const struct manifest_piece *add;
+    size_t add_count;
+    bool has_log_position;
+    uint64_t log_position;
+    bool has_next_run;
+    uint64_t next_run;
+    bool has_last_sequence;
+    uint64_t last_sequence;
+    bool has_clean_log_end;
+    uint64_t clean_log_end;
+    bool has_opening;
+    uint64_t opening;
+    bool has_next_log_file;
+    uint32_t next_log_file;
+    bool has_next_collection;
+    uint32_t next_collection; /* moves by itself with `create` */
 };
 
 struct manifest;
@@ -78,6 +87,8 @@ uint64_t manifest_generation(const struct manifest *);
 uint64_t manifest_bytes(const struct manifest *);
 /* A store-wide unique id: opening << 32 | counter. Any thread. */
 uint64_t manifest_next_segment_id(struct manifest *);
-int manifest_dump_file(const nacre_os *, const char *path, void (*line)(void *context, const char *json), void *context);
-int manifest_verify(const nacre_os *, const char *store_path, struct manifest_state *state); /* reads from disk; fills a copy (may be NULL) */
+int manifest_dump_file(const nacre_os *, const char *path, void (*line)(void *context, const char *json),
+                       void *context);
+int manifest_verify(const nacre_os *, const char *store_path,
+                    struct manifest_state *state); /* reads from disk; fills a copy (may be NULL) */
 #endif

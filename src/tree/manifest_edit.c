@@ -25,7 +25,7 @@ enum field {
     FIELD_NEXT_COLLECTION
 };
 #define PIECE_HAS_BEGIN 1u
-#define PIECE_HAS_END 2u
+#define PIECE_HAS_END   2u
 
 /* ---- writing ---- */
 
@@ -47,7 +47,8 @@ static int put_place(struct buffer *out, const struct manifest_piece *piece)
         status = buffer_append_varint(out, piece->run);
     }
     if (status == NACRE_OK) {
-        status = buffer_append_varint(out, (piece->has_begin ? PIECE_HAS_BEGIN : 0) | (piece->has_end ? PIECE_HAS_END : 0));
+        status =
+            buffer_append_varint(out, (piece->has_begin ? PIECE_HAS_BEGIN : 0) | (piece->has_end ? PIECE_HAS_END : 0));
     }
     if (status == NACRE_OK && piece->has_begin) {
         status = buffer_append_slice(out, buffer_slice(&piece->begin));
@@ -222,10 +223,10 @@ static int get_field(struct reader *in, struct manifest_decoded *to)
         return NACRE_OK;
     }
     switch (tag) {
-#define FIELD(name, member, read)                                                                                                          \
-    case FIELD_##name:                                                                                                                     \
-        edit->has_##member = true;                                                                                                         \
-        edit->member = read(in);                                                                                                           \
+#define FIELD(name, member, get) \
+    case FIELD_##name: \
+        edit->has_##member = true; \
+        edit->member = get(in); \
         return NACRE_OK;
         FIELD(LOG_POSITION, log_position, reader_varint)
         FIELD(NEXT_RUN, next_run, reader_varint)
@@ -266,7 +267,8 @@ int manifest_edit_decode(nacre_slice bytes, struct manifest_decoded *to)
         status = fail(NACRE_CORRUPT, "an edit of %zu bytes whose fields do not fit", bytes.size);
     }
     if (status == NACRE_OK && to->edit.collection == 0 &&
-        (to->edit.create || to->edit.drop || to->edit.add_count || to->edit.remove_count || to->edit.has_log_position || to->edit.has_next_run)) {
+        (to->edit.create || to->edit.drop || to->edit.add_count || to->edit.remove_count || to->edit.has_log_position ||
+         to->edit.has_next_run)) {
         status = fail(NACRE_CORRUPT, "an edit about no collection");
     }
     return status;

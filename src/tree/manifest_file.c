@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SECTOR_BYTES 512u
+#define SECTOR_BYTES  512u
 #define LOAD_ATTEMPTS 4
 
 /* ---- header and frames ---- */
@@ -33,7 +33,8 @@ int manifest_header_decode(nacre_slice file, const char *path, struct manifest_h
 {
     const uint8_t *bytes = file.data;
     if (file.size < MANIFEST_HEADER_BYTES) {
-        return fail(NACRE_CORRUPT, "%s: offset 0: a header of %u bytes expected, the file has %zu", path, MANIFEST_HEADER_BYTES, file.size);
+        return fail(NACRE_CORRUPT, "%s: offset 0: a header of %u bytes expected, the file has %zu", path,
+                    MANIFEST_HEADER_BYTES, file.size);
     }
     if (memcmp(bytes, MANIFEST_MAGIC, 8) != 0) {
         return fail(NACRE_CORRUPT, "%s: offset 0: not a manifest", path);
@@ -43,7 +44,8 @@ int manifest_header_decode(nacre_slice file, const char *path, struct manifest_h
                     (unsigned long long)hash_bytes(bytes, 32), (unsigned long long)load_u64(bytes + 32));
     }
     if (load_u32(bytes + 8) != MANIFEST_FORMAT) {
-        return fail(NACRE_UNSUPPORTED, "%s: format %u, this version reads %u", path, load_u32(bytes + 8), MANIFEST_FORMAT);
+        return fail(NACRE_UNSUPPORTED, "%s: format %u, this version reads %u", path, load_u32(bytes + 8),
+                    MANIFEST_FORMAT);
     }
     header->generation = load_u64(bytes + 16);
     header->snapshot_end = load_u64(bytes + 24);
@@ -125,8 +127,8 @@ static bool is_torn(nacre_slice file, uint64_t generation, uint64_t offset)
         }
     }
     bool whole_length = frame_length(file, generation, offset, &length);
-    return file.size - offset < MANIFEST_FRAME_BYTES || (whole_length && file.size - offset - MANIFEST_FRAME_BYTES < length) ||
-           has_unwritten_sector(file, offset);
+    return file.size - offset < MANIFEST_FRAME_BYTES ||
+           (whole_length && file.size - offset - MANIFEST_FRAME_BYTES < length) || has_unwritten_sector(file, offset);
 }
 
 static int apply_edit(nacre_slice bytes, struct manifest_state *state)
@@ -149,7 +151,8 @@ static int parse_edits(nacre_slice file, const char *path, struct manifest_state
     nacre_slice edit;
     int status = NACRE_OK;
     read->good = MANIFEST_HEADER_BYTES;
-    while (status == NACRE_OK && read->good < file.size && manifest_frame_read(file, read->generation, read->good, &edit)) {
+    while (status == NACRE_OK && read->good < file.size &&
+           manifest_frame_read(file, read->generation, read->good, &edit)) {
         status = apply_edit(edit, state);
         if (status == NACRE_OK) {
             read->good += MANIFEST_FRAME_BYTES + edit.size;
@@ -158,7 +161,8 @@ static int parse_edits(nacre_slice file, const char *path, struct manifest_state
     return status == NACRE_OK ? status : fail_context(status, "%s: offset %llu", path, (unsigned long long)read->good);
 }
 
-int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length, struct manifest_state *state, struct manifest_read *read)
+int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length, struct manifest_state *state,
+                   struct manifest_read *read)
 {
     struct manifest_header header;
     memset(state, 0, sizeof *state);
@@ -176,11 +180,13 @@ int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length,
     }
     read->torn = read->good < file.size;
     if (expected_length && (file.size != expected_length || read->torn)) {
-        status = fail(NACRE_CORRUPT, "%s: offset %llu: the store was closed with %llu bytes here, %llu of %zu are good", path,
-                      (unsigned long long)read->good, (unsigned long long)expected_length, (unsigned long long)read->good, file.size);
+        status = fail(NACRE_CORRUPT, "%s: offset %llu: the store was closed with %llu bytes here, %llu of %zu are good",
+                      path, (unsigned long long)read->good, (unsigned long long)expected_length,
+                      (unsigned long long)read->good, file.size);
     } else if (read->good < header.snapshot_end || (read->torn && !is_torn(file, header.generation, read->good))) {
-        status = fail(NACRE_CORRUPT, "%s: offset %llu: checksum of an edit is wrong, and it is not one that a power cut has torn", path,
-                      (unsigned long long)read->good);
+        status = fail(NACRE_CORRUPT,
+                      "%s: offset %llu: checksum of an edit is wrong, and it is not one that a power cut has torn",
+                      path, (unsigned long long)read->good);
     }
     if (status != NACRE_OK) {
         manifest_state_free(state);
@@ -190,15 +196,16 @@ int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length,
 
 /* ---- CURRENT ---- */
 
-#define CURRENT_FORMAT "nacre manifest 1\ngeneration %016llx\nlength %016llx\n"
+#define CURRENT_FORMAT        "nacre manifest 1\ngeneration %016llx\nlength %016llx\n"
 #define CURRENT_GENERATION_AT 28u /* where its digits stand */
-#define CURRENT_LENGTH_AT 52u
-#define CURRENT_BYTES_MAX 256u
+#define CURRENT_LENGTH_AT     52u
+#define CURRENT_BYTES_MAX     256u
 
 static int current_text(const struct manifest_current *current, struct buffer *text)
 {
     buffer_clear(text);
-    int status = buffer_append_format(text, CURRENT_FORMAT, (unsigned long long)current->generation, (unsigned long long)current->length);
+    int status = buffer_append_format(text, CURRENT_FORMAT, (unsigned long long)current->generation,
+                                      (unsigned long long)current->length);
     uint64_t check = status == NACRE_OK ? hash_bytes(text->data, text->size) : 0;
     return status == NACRE_OK ? buffer_append_format(text, "check %016llx\n", (unsigned long long)check) : status;
 }
@@ -219,10 +226,12 @@ static bool is_other_format(const char *text, size_t size)
 {
     static const char first[] = "nacre manifest ", last[] = "check ";
     const size_t tail = sizeof last - 1 + 16 + 1;
-    if (size < sizeof first + tail || memcmp(text, first, sizeof first - 1) != 0 || memcmp(text + size - tail, last, sizeof last - 1) != 0) {
+    if (size < sizeof first + tail || memcmp(text, first, sizeof first - 1) != 0 ||
+        memcmp(text + size - tail, last, sizeof last - 1) != 0) {
         return false;
     }
-    return strtoull(text + size - 17, NULL, 16) == hash_bytes(text, size - tail) && strncmp(text, CURRENT_FORMAT, sizeof first + 1) != 0;
+    return strtoull(text + size - 17, NULL, 16) == hash_bytes(text, size - tail) &&
+           strncmp(text, CURRENT_FORMAT, sizeof first + 1) != 0;
 }
 
 int manifest_current_read(const nacre_os *os, const char *store_path, struct manifest_current *current)
@@ -248,7 +257,8 @@ int manifest_current_read(const nacre_os *os, const char *store_path, struct man
         status = fail(NACRE_UNSUPPORTED, "%s: '%.*s', this version reads 'nacre manifest 1'", path,
                       (int)strcspn((const char *)found.data, "\n"), (const char *)found.data);
     } else if (status == NACRE_OK && !same) {
-        status = fail(NACRE_CORRUPT, "%s: offset 0: generation, length and their checksum expected, other text found", path);
+        status =
+            fail(NACRE_CORRUPT, "%s: offset 0: generation, length and their checksum expected, other text found", path);
     }
     buffer_free(&found);
     buffer_free(&again);
@@ -262,7 +272,8 @@ int manifest_file_path(const char *store_path, uint64_t generation, char out[OS_
 
 /* ---- reading what CURRENT names ---- */
 
-static int load_once(const nacre_os *os, const char *store_path, struct manifest_state *state, struct manifest_read *read)
+static int load_once(const nacre_os *os, const char *store_path, struct manifest_state *state,
+                     struct manifest_read *read)
 {
     char path[OS_PATH_MAX];
     struct manifest_current current;
@@ -282,8 +293,8 @@ static int load_once(const nacre_os *os, const char *store_path, struct manifest
     }
     if (status == NACRE_OK && read->generation != current.generation) {
         manifest_state_free(state);
-        status = fail(NACRE_CORRUPT, "%s: offset 16: generation %llx expected, %llx found", path, (unsigned long long)current.generation,
-                      (unsigned long long)read->generation);
+        status = fail(NACRE_CORRUPT, "%s: offset 16: generation %llx expected, %llx found", path,
+                      (unsigned long long)current.generation, (unsigned long long)read->generation);
     }
     buffer_free(&file);
     return status;
@@ -314,7 +325,8 @@ static int write_snapshot_edit(void *context, const struct manifest_edit *edit)
     struct snapshot_writer *writer = context;
     buffer_clear(&writer->edit);
     int status = manifest_edit_encode(edit, &writer->edit);
-    return status == NACRE_OK ? manifest_frame_append(writer->file, writer->generation, writer->file->size, buffer_slice(&writer->edit))
+    return status == NACRE_OK ? manifest_frame_append(writer->file, writer->generation, writer->file->size,
+                                                      buffer_slice(&writer->edit))
                               : status;
 }
 
@@ -327,7 +339,8 @@ static int make_file(const struct manifest_state *state, uint64_t generation, st
         status = manifest_state_edits(state, write_snapshot_edit, &writer);
     }
     if (status == NACRE_OK) {
-        status = manifest_header_encode(&header, &(struct manifest_header){ .generation = generation, .snapshot_end = bytes->size });
+        status = manifest_header_encode(
+            &header, &(struct manifest_header){ .generation = generation, .snapshot_end = bytes->size });
     }
     if (status == NACRE_OK) {
         memcpy(bytes->data, header.data, MANIFEST_HEADER_BYTES);
@@ -350,8 +363,8 @@ static int open_new(const nacre_os *os, const char *path, nacre_file **file)
     return status;
 }
 
-int manifest_write_generation(const nacre_os *os, const char *store_path, uint64_t generation, const struct manifest_state *state,
-                              nacre_file **file, uint64_t *bytes)
+int manifest_write_generation(const nacre_os *os, const char *store_path, uint64_t generation,
+                              const struct manifest_state *state, nacre_file **file, uint64_t *bytes)
 {
     char path[OS_PATH_MAX], directory[OS_PATH_MAX];
     struct buffer contents = { 0 };

@@ -14,14 +14,16 @@
 #define NACRE_TREE_MANIFEST_FORMAT_H
 #include "tree/manifest.h"
 
-#define MANIFEST_MAGIC "nacreMAN"
-#define MANIFEST_FORMAT 1u
+#define MANIFEST_MAGIC        "nacreMAN"
+#define MANIFEST_FORMAT       1u
 #define MANIFEST_HEADER_BYTES 40u
-#define MANIFEST_FRAME_BYTES 16u
-#define MANIFEST_FILE_MAX (UINT64_C(1) << 30)
-#define MANIFEST_LEVELS 8u
+#define MANIFEST_FRAME_BYTES  16u
+#define MANIFEST_FILE_MAX     (UINT64_C(1) << 30)
+#define MANIFEST_LEVELS       8u
 
-struct manifest_header { uint64_t generation, snapshot_end; };
+struct manifest_header {
+    uint64_t generation, snapshot_end;
+};
 
 int manifest_header_encode(struct buffer *out, const struct manifest_header *);
 int manifest_header_decode(nacre_slice file, const char *path, struct manifest_header *);
@@ -40,37 +42,45 @@ struct manifest_decoded {
     size_t remove_capacity, add_capacity;
     char name[NACRE_NAME_MAX + 1];
 };
-int manifest_edit_decode(nacre_slice bytes, struct manifest_decoded *); /* NACRE_CORRUPT, NACRE_UNSUPPORTED; free it also then */
+int manifest_edit_decode(nacre_slice bytes,
+                         struct manifest_decoded *); /* NACRE_CORRUPT, NACRE_UNSUPPORTED; free it also then */
 void manifest_decoded_free(struct manifest_decoded *);
 
 /* ---- states ---- */
-struct manifest_change {                 /* an edit made ready, so that applying it cannot fail */
-    size_t slot;                         /* of the collection */
-    struct manifest_collection fresh;    /* create */
-    struct manifest_piece *pieces;       /* the new array: kept ones moved, added ones copied */
+struct manifest_change {              /* an edit made ready, so that applying it cannot fail */
+    size_t slot;                      /* of the collection */
+    struct manifest_collection fresh; /* create */
+    struct manifest_piece *pieces;    /* the new array: kept ones moved, added ones copied */
     size_t piece_count, added;
-    bool *removed;                       /* by old index */
+    bool *removed; /* by old index */
     bool has_pieces, creates;
 };
-int manifest_change_prepare(struct manifest_state *, const struct manifest_edit *, struct manifest_change *); /* NACRE_CORRUPT when it does not fit the state */
+int manifest_change_prepare(struct manifest_state *, const struct manifest_edit *,
+                            struct manifest_change *); /* NACRE_CORRUPT when it does not fit the state */
 void manifest_change_apply(struct manifest_state *, const struct manifest_edit *, struct manifest_change *);
 void manifest_change_discard(struct manifest_change *);
 int manifest_state_copy(const struct manifest_state *, struct manifest_state *);
 /* Calls `visit` with edits that bring an empty state to this one. */
-int manifest_state_edits(const struct manifest_state *, int (*visit)(void *context, const struct manifest_edit *), void *context);
+int manifest_state_edits(const struct manifest_state *, int (*visit)(void *context, const struct manifest_edit *),
+                         void *context);
 
 /* ---- whole files ---- */
 /* CURRENT: "nacre manifest 1\ngeneration <16 hex>\nlength <16 hex>\ncheck <16 hex>\n"; the check is the XXH3 of the lines before. */
-struct manifest_current { uint64_t generation, length; }; /* length 0: not closed cleanly */
+struct manifest_current {
+    uint64_t generation, length;
+}; /* length 0: not closed cleanly */
 int manifest_current_read(const nacre_os *, const char *store_path, struct manifest_current *);
 int manifest_current_write(const nacre_os *, const char *store_path, const struct manifest_current *);
 int manifest_file_path(const char *store_path, uint64_t generation, char out[OS_PATH_MAX]);
 /* Reads a file's edits into the state; *good = where the valid part ends. `expected_length`: what CURRENT says, or 0. */
-struct manifest_read { uint64_t generation, snapshot_end, good, torn; };
-int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length, struct manifest_state *, struct manifest_read *);
+struct manifest_read {
+    uint64_t generation, snapshot_end, good, torn;
+};
+int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length, struct manifest_state *,
+                   struct manifest_read *);
 /* The state that CURRENT names. Tries again when a writer moves on meanwhile. */
 int manifest_load(const nacre_os *, const char *store_path, struct manifest_state *, struct manifest_read *);
 /* A whole file for the state, synced, with its directory; *bytes = its length. */
-int manifest_write_generation(const nacre_os *, const char *store_path, uint64_t generation, const struct manifest_state *,
-                              nacre_file **file, uint64_t *bytes);
+int manifest_write_generation(const nacre_os *, const char *store_path, uint64_t generation,
+                              const struct manifest_state *, nacre_file **file, uint64_t *bytes);
 #endif

@@ -34,7 +34,9 @@ int manifest_write_copy(const nacre_os *os, const char *store_path, const struct
         status = os->close(file);
     }
     uint64_t length = state->clean_log_end ? bytes : 0;
-    return status == NACRE_OK ? manifest_current_write(os, store_path, &(struct manifest_current){ .generation = 1, .length = length }) : status;
+    return status == NACRE_OK
+               ? manifest_current_write(os, store_path, &(struct manifest_current){ .generation = 1, .length = length })
+               : status;
 }
 
 /* ---- dumps: one JSON object per edit ---- */
@@ -52,8 +54,9 @@ static int dump_key(struct buffer *out, const char *name, const struct buffer *k
 
 static int dump_place(struct buffer *out, const struct manifest_piece *piece)
 {
-    int status = buffer_append_format(out, "{\"segment\":\"%016llx\",\"level\":%u,\"run\":%llu", (unsigned long long)piece->properties.id,
-                                      piece->level, (unsigned long long)piece->run);
+    int status =
+        buffer_append_format(out, "{\"segment\":\"%016llx\",\"level\":%u,\"run\":%llu",
+                             (unsigned long long)piece->properties.id, piece->level, (unsigned long long)piece->run);
     if (status == NACRE_OK && piece->has_begin) {
         status = dump_key(out, "begin", &piece->begin);
     }
@@ -65,13 +68,14 @@ static int dump_added(struct buffer *out, const struct manifest_piece *piece)
     const struct segment_properties *p = &piece->properties;
     int status = dump_place(out, piece);
     if (status == NACRE_OK) {
-        status = buffer_append_format(out,
-                                      ",\"bytes\":%llu,\"checksum\":\"%016llx\",\"entries\":%llu,\"deletes\":%llu,\"range_deletes\":%llu,"
-                                      "\"least_sequence\":%llu,\"greatest_sequence\":%llu,\"shadowed\":%llu,\"hiding\":%llu",
-                                      (unsigned long long)p->bytes, (unsigned long long)p->checksum, (unsigned long long)p->entries,
-                                      (unsigned long long)p->deletes, (unsigned long long)p->range_deletes,
-                                      (unsigned long long)p->least_sequence, (unsigned long long)p->greatest_sequence,
-                                      (unsigned long long)piece->shadowed, (unsigned long long)piece->hiding);
+        status = buffer_append_format(
+            out,
+            ",\"bytes\":%llu,\"checksum\":\"%016llx\",\"entries\":%llu,\"deletes\":%llu,\"range_deletes\":%llu,"
+            "\"least_sequence\":%llu,\"greatest_sequence\":%llu,\"shadowed\":%llu,\"hiding\":%llu",
+            (unsigned long long)p->bytes, (unsigned long long)p->checksum, (unsigned long long)p->entries,
+            (unsigned long long)p->deletes, (unsigned long long)p->range_deletes, (unsigned long long)p->least_sequence,
+            (unsigned long long)p->greatest_sequence, (unsigned long long)piece->shadowed,
+            (unsigned long long)piece->hiding);
     }
     if (status == NACRE_OK) {
         status = dump_key(out, "smallest", &p->smallest);
@@ -79,10 +83,12 @@ static int dump_added(struct buffer *out, const struct manifest_piece *piece)
     if (status == NACRE_OK) {
         status = dump_key(out, "greatest", &p->greatest);
     }
-    return status == NACRE_OK ? buffer_append_format(out, ",\"greatest_open\":%s}", p->greatest_open ? "true" : "false") : status;
+    return status == NACRE_OK ? buffer_append_format(out, ",\"greatest_open\":%s}", p->greatest_open ? "true" : "false")
+                              : status;
 }
 
-static int dump_pieces(struct buffer *out, const char *name, const struct manifest_piece *pieces, size_t count, bool added)
+static int dump_pieces(struct buffer *out, const char *name, const struct manifest_piece *pieces, size_t count,
+                       bool added)
 {
     if (count == 0) {
         return NACRE_OK;
@@ -102,7 +108,8 @@ static int dump_pieces(struct buffer *out, const char *name, const struct manife
 
 static int dump_number(struct buffer *out, int status, bool present, const char *name, uint64_t value)
 {
-    return status == NACRE_OK && present ? buffer_append_format(out, ",\"%s\":%llu", name, (unsigned long long)value) : status;
+    return status == NACRE_OK && present ? buffer_append_format(out, ",\"%s\":%llu", name, (unsigned long long)value)
+                                         : status;
 }
 
 static int dump_edit(struct buffer *out, uint64_t offset, const struct manifest_edit *edit)
@@ -148,7 +155,8 @@ static int dump_frame(nacre_slice bytes, uint64_t offset, struct buffer *text)
     return status;
 }
 
-int manifest_dump_file(const nacre_os *os, const char *path, void (*line)(void *context, const char *json), void *context)
+int manifest_dump_file(const nacre_os *os, const char *path, void (*line)(void *context, const char *json),
+                       void *context)
 {
     struct buffer file = { 0 }, text = { 0 };
     struct manifest_header header;
@@ -159,13 +167,15 @@ int manifest_dump_file(const nacre_os *os, const char *path, void (*line)(void *
         status = manifest_header_decode(buffer_slice(&file), path, &header);
     }
     if (status == NACRE_OK) {
-        status = buffer_append_format(&text, "{\"generation\":%llu,\"snapshot_end\":%llu,\"bytes\":%zu}", (unsigned long long)header.generation,
-                                      (unsigned long long)header.snapshot_end, file.size);
+        status = buffer_append_format(&text, "{\"generation\":%llu,\"snapshot_end\":%llu,\"bytes\":%zu}",
+                                      (unsigned long long)header.generation, (unsigned long long)header.snapshot_end,
+                                      file.size);
     }
     if (status == NACRE_OK) {
         line(context, (const char *)text.data);
     }
-    while (status == NACRE_OK && at < file.size && manifest_frame_read(buffer_slice(&file), header.generation, at, &edit)) {
+    while (status == NACRE_OK && at < file.size &&
+           manifest_frame_read(buffer_slice(&file), header.generation, at, &edit)) {
         status = dump_frame(edit, at, &text);
         if (status == NACRE_OK) {
             line(context, (const char *)text.data);

@@ -96,7 +96,8 @@ static bool same_bound(bool has_a, const struct buffer *a, bool has_b, const str
 
 static bool same_place(const struct manifest_piece *a, const struct manifest_piece *b)
 {
-    return a->properties.id == b->properties.id && a->level == b->level && same_bound(a->has_begin, &a->begin, b->has_begin, &b->begin) &&
+    return a->properties.id == b->properties.id && a->level == b->level &&
+           same_bound(a->has_begin, &a->begin, b->has_begin, &b->begin) &&
            same_bound(a->has_end, &a->end, b->has_end, &b->end);
 }
 
@@ -108,22 +109,26 @@ static int mark_removed(const struct manifest_collection *c, const struct manife
             return NACRE_OK;
         }
     }
-    return fail(NACRE_CORRUPT, "collection %u: an edit removes a piece of segment %llu from level %u, which does not hold it", c->id,
+    return fail(NACRE_CORRUPT,
+                "collection %u: an edit removes a piece of segment %llu from level %u, which does not hold it", c->id,
                 (unsigned long long)piece->properties.id, piece->level);
 }
 
 static int check_added(const struct manifest_piece *piece)
 {
     nacre_slice begin = buffer_slice(&piece->begin), end = buffer_slice(&piece->end);
-    nacre_slice smallest = buffer_slice(&piece->properties.smallest), greatest = buffer_slice(&piece->properties.greatest);
-    bool fits = piece->level < MANIFEST_LEVELS && (piece->properties.greatest_open || slice_compare(smallest, greatest) <= 0) &&
+    nacre_slice smallest = buffer_slice(&piece->properties.smallest),
+                greatest = buffer_slice(&piece->properties.greatest);
+    bool fits = piece->level < MANIFEST_LEVELS &&
+                (piece->properties.greatest_open || slice_compare(smallest, greatest) <= 0) &&
                 (!piece->has_begin || !piece->has_end || slice_compare(begin, end) < 0);
     return fits ? NACRE_OK
                 : fail(NACRE_CORRUPT, "an edit adds a piece of segment %llu to level %u whose bounds are not in order",
                        (unsigned long long)piece->properties.id, piece->level);
 }
 
-static int prepare_pieces(const struct manifest_collection *c, const struct manifest_edit *edit, struct manifest_change *change)
+static int prepare_pieces(const struct manifest_collection *c, const struct manifest_edit *edit,
+                          struct manifest_change *change)
 {
     size_t most = c->piece_count + edit->add_count, kept = 0;
     change->pieces = memory_alloc(most * sizeof *change->pieces + 1);
@@ -152,7 +157,8 @@ static int prepare_pieces(const struct manifest_collection *c, const struct mani
     return NACRE_OK;
 }
 
-static int prepare_create(struct manifest_state *state, const struct manifest_edit *edit, struct manifest_change *change)
+static int prepare_create(struct manifest_state *state, const struct manifest_edit *edit,
+                          struct manifest_change *change)
 {
     struct manifest_collection *more = memory_realloc(state->collections, (state->collection_count + 1) * sizeof *more);
     if (!more) {
@@ -168,7 +174,8 @@ static int prepare_create(struct manifest_state *state, const struct manifest_ed
     return change->fresh.name ? NACRE_OK : NACRE_NO_MEMORY;
 }
 
-int manifest_change_prepare(struct manifest_state *state, const struct manifest_edit *edit, struct manifest_change *change)
+int manifest_change_prepare(struct manifest_state *state, const struct manifest_edit *edit,
+                            struct manifest_change *change)
 {
     memset(change, 0, sizeof *change);
     change->slot = state->collection_count;
@@ -180,8 +187,8 @@ int manifest_change_prepare(struct manifest_state *state, const struct manifest_
     bool known = change->slot < state->collection_count;
     int status = NACRE_OK;
     if (edit->collection && known == (edit->create != NULL)) {
-        return fail(known ? NACRE_EXISTS : NACRE_NOT_FOUND, "an edit %s collection %u, which %s", known ? "creates" : "changes",
-                    edit->collection, known ? "exists" : "does not exist");
+        return fail(known ? NACRE_EXISTS : NACRE_NOT_FOUND, "an edit %s collection %u, which %s",
+                    known ? "creates" : "changes", edit->collection, known ? "exists" : "does not exist");
     }
     if (edit->create) {
         status = prepare_create(state, edit, change);
@@ -245,7 +252,8 @@ static void apply_numbers(struct manifest_state *state, const struct manifest_ed
     }
 }
 
-void manifest_change_apply(struct manifest_state *state, const struct manifest_edit *edit, struct manifest_change *change)
+void manifest_change_apply(struct manifest_state *state, const struct manifest_edit *edit,
+                           struct manifest_change *change)
 {
     apply_numbers(state, edit);
     if (!edit->collection) {
@@ -274,7 +282,8 @@ void manifest_change_apply(struct manifest_state *state, const struct manifest_e
     memset(change, 0, sizeof *change);
 }
 
-int manifest_state_edits(const struct manifest_state *state, int (*visit)(void *context, const struct manifest_edit *), void *context)
+int manifest_state_edits(const struct manifest_state *state, int (*visit)(void *context, const struct manifest_edit *),
+                         void *context)
 {
     int status = NACRE_OK;
     for (size_t i = 0; i < state->collection_count && status == NACRE_OK; i++) {
@@ -282,9 +291,15 @@ int manifest_state_edits(const struct manifest_state *state, int (*visit)(void *
         struct manifest_edit edit = { .collection = c->id, .create = c, .add = c->pieces, .add_count = c->piece_count };
         status = visit(context, &edit);
     }
-    struct manifest_edit edit = { .has_last_sequence = true, .last_sequence = state->last_sequence, .has_clean_log_end = true,
-                                  .clean_log_end = state->clean_log_end, .has_opening = true, .opening = state->opening,
-                                  .has_next_log_file = true, .next_log_file = state->next_log_file, .has_next_collection = true,
+    struct manifest_edit edit = { .has_last_sequence = true,
+                                  .last_sequence = state->last_sequence,
+                                  .has_clean_log_end = true,
+                                  .clean_log_end = state->clean_log_end,
+                                  .has_opening = true,
+                                  .opening = state->opening,
+                                  .has_next_log_file = true,
+                                  .next_log_file = state->next_log_file,
+                                  .has_next_collection = true,
                                   .next_collection = state->next_collection };
     return status == NACRE_OK ? visit(context, &edit) : status;
 }

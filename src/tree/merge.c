@@ -13,7 +13,7 @@ struct inputs {
     struct range_delete *ranges; /* clipped; keys are the version's or the unit's */
     size_t range_count, range_capacity;
     uint64_t bytes, entries;
-    uint64_t hidden;             /* bytes that will not come out, estimated */
+    uint64_t hidden; /* bytes that will not come out, estimated */
 };
 
 static void inputs_free(struct inputs *in)
@@ -57,7 +57,8 @@ static int add_ranges(struct inputs *in, const struct piece *piece, const struct
     for (size_t i = 0; i < range_set_count(piece->segment->ranges) && status == NACRE_OK; i++) {
         struct range_delete range = range_set_at(piece->segment->ranges, i);
         clip_to(&range, within->begin, within->end);
-        clip_to(&range, piece->has_begin ? piece->begin : (nacre_slice){ NULL, 0 }, piece->has_end ? piece->end : (nacre_slice){ NULL, 0 });
+        clip_to(&range, piece->has_begin ? piece->begin : (nacre_slice){ NULL, 0 },
+                piece->has_end ? piece->end : (nacre_slice){ NULL, 0 });
         if (range.end.size == 0 || slice_compare(range.begin, range.end) < 0) {
             status = add_range(in, &range);
         }
@@ -101,8 +102,9 @@ static size_t first_beneath(const struct unit *unit)
 {
     const struct version *v = unit->base;
     size_t r = unit->after_run;
-    while (r < v->run_count && (v->runs[r].level < unit->target_level ||
-                                (v->runs[r].level == unit->target_level && (unit->target_level > 0 || v->runs[r].id >= unit->target_run)))) {
+    while (r < v->run_count &&
+           (v->runs[r].level < unit->target_level || (v->runs[r].level == unit->target_level &&
+                                                      (unit->target_level > 0 || v->runs[r].id >= unit->target_run)))) {
         r++;
     }
     return r;
@@ -123,9 +125,18 @@ static int run_merge(struct tree *tree, const struct unit *unit, struct outputs 
         *read = unit->bytes < in.bytes ? unit->bytes : in.bytes;
         double part = in.bytes ? (double)*read / (double)in.bytes : 1;
         uint64_t entries = (uint64_t)((double)in.entries * part), hidden = (uint64_t)((double)in.hidden * part);
-        struct output_job job = { .tree = tree, .cursor = merged, .range = unit->claim.range, .ranges = in.ranges,
-                                  .range_count = in.range_count, .base = unit->base, .beneath = first_beneath(unit),
-                                  .level = unit->target_level, .run = unit->target_run, .expected_bytes = *read > hidden ? *read - hidden : 0, .expected_entries = entries, .fills = unit->fills };
+        struct output_job job = { .tree = tree,
+                                  .cursor = merged,
+                                  .range = unit->claim.range,
+                                  .ranges = in.ranges,
+                                  .range_count = in.range_count,
+                                  .base = unit->base,
+                                  .beneath = first_beneath(unit),
+                                  .level = unit->target_level,
+                                  .run = unit->target_run,
+                                  .expected_bytes = *read > hidden ? *read - hidden : 0,
+                                  .expected_entries = entries,
+                                  .fills = unit->fills };
         status = outputs_build(&job, outputs);
     }
     cursor_close(merged);
@@ -144,7 +155,8 @@ static int moved_pieces(const struct tree *tree, const struct unit *unit, struct
         for (size_t r = unit->first_run; r < unit->after_run; r++) {
             const struct run *run = &unit->base->runs[r];
             nacre_slice begin = all[i].has_begin ? all[i].begin : buffer_slice(&all[i].segment->properties.smallest);
-            if (run->level == all[i].level && run->id == all[i].run && slice_compare(begin, unit->claim.range.begin) == 0) {
+            if (run->level == all[i].level && run->id == all[i].run &&
+                slice_compare(begin, unit->claim.range.begin) == 0) {
                 all[*count] = all[i];
                 all[*count].level = unit->target_level;
                 all[(*count)++].run = unit->target_run;
@@ -158,7 +170,8 @@ static int moved_pieces(const struct tree *tree, const struct unit *unit, struct
 
 static int install(struct tree *tree, const struct unit *unit, const struct outputs *outputs)
 {
-    struct consumed consumed = { &unit->base->runs[unit->first_run], unit->after_run - unit->first_run, unit->claim.range };
+    struct consumed consumed = { &unit->base->runs[unit->first_run], unit->after_run - unit->first_run,
+                                 unit->claim.range };
     struct manifest_edit edit = { 0 };
     struct placed *moved = NULL;
     size_t count = 0;
@@ -215,8 +228,8 @@ int unit_run(struct tree *tree, struct unit *unit)
         count_unit(tree, unit, &outputs, read);
         note_small_output(tree, unit, &outputs);
     } else {
-        status = fail_context(status, "merging level %u into level %u of collection %u", unit->base->runs[unit->first_run].level,
-                              unit->target_level, tree->collection);
+        status = fail_context(status, "merging level %u into level %u of collection %u",
+                              unit->base->runs[unit->first_run].level, unit->target_level, tree->collection);
     }
     outputs_release(&outputs, built && status != NACRE_OK && !doubtful);
     return status;

@@ -235,7 +235,8 @@ static void merge_close(struct cursor *c)
     memory_free(m);
 }
 
-static const struct cursor_ops merge_ops = { merge_first, merge_last, merge_seek, merge_seek_before, merge_next, merge_prev, merge_close };
+static const struct cursor_ops merge_ops = { merge_first, merge_last, merge_seek, merge_seek_before,
+                                             merge_next,  merge_prev, merge_close };
 
 /* ---- nothing to merge ---- */
 
@@ -255,7 +256,8 @@ static void empty_close(struct cursor *c)
     memory_free(c);
 }
 
-static const struct cursor_ops empty_ops = { empty_move, empty_move, empty_seek, empty_seek, empty_move, empty_move, empty_close };
+static const struct cursor_ops empty_ops = { empty_move, empty_move, empty_seek, empty_seek,
+                                             empty_move, empty_move, empty_close };
 
 static int create_empty(struct cursor **created)
 {

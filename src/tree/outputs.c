@@ -10,8 +10,8 @@
 #include "base/status.h"
 #include "tree/retention.h"
 
-#define STOP_LOOKS 1024u            /* entries between two looks at the stop flag */
-#define SAMPLE_STRIDE 256u          /* keys between two looks beneath, to estimate what an output hides */
+#define STOP_LOOKS        1024u               /* entries between two looks at the stop flag */
+#define SAMPLE_STRIDE     256u                /* keys between two looks beneath, to estimate what an output hides */
 #define SEGMENT_BYTES_MAX (UINT64_C(3) << 30) /* room for one more large value below the container's limit */
 
 struct writer {
@@ -22,7 +22,7 @@ struct writer {
     uint64_t target_bytes;
     struct segment_builder *builder; /* NULL: none begun */
     uint64_t id;
-    struct buffer cut;               /* where the segment being written begins; empty = with the job's range */
+    struct buffer cut; /* where the segment being written begins; empty = with the job's range */
     bool has_beneath;
     uint64_t keys, shadowed, samples, hits, stride, last_expiry_ms;
     const struct range_delete **kept; /* range deletes to write on */
@@ -259,8 +259,13 @@ static int build(struct writer *w, const uint64_t *snapshots, size_t snapshot_co
     if (status != NACRE_OK) {
         return status;
     }
-    w->retention = (struct retention){ .snapshots = snapshots, .snapshot_count = snapshot_count, .ranges = ranges, .now_ms = clock_wall_ms(),
-                                       .may_be_beneath = may_be_beneath, .keep = keep, .context = w };
+    w->retention = (struct retention){ .snapshots = snapshots,
+                                       .snapshot_count = snapshot_count,
+                                       .ranges = ranges,
+                                       .now_ms = clock_wall_ms(),
+                                       .may_be_beneath = may_be_beneath,
+                                       .keep = keep,
+                                       .context = w };
     status = choose_ranges(w);
     if (status == NACRE_OK) {
         status = copy_entries(w);

@@ -5,21 +5,21 @@
 
 struct output_job {
     struct tree *tree;
-    struct cursor *cursor;               /* over the inputs, in internal order; the caller closes it */
-    struct key_range range;              /* only these keys */
-    const struct range_delete *ranges;   /* the inputs' range deletes, clipped to the range */
+    struct cursor *cursor;             /* over the inputs, in internal order; the caller closes it */
+    struct key_range range;            /* only these keys */
+    const struct range_delete *ranges; /* the inputs' range deletes, clipped to the range */
     size_t range_count;
-    const struct version *base;          /* what lies beneath: its runs from `beneath` on */
+    const struct version *base; /* what lies beneath: its runs from `beneath` on */
     size_t beneath;
-    uint32_t level;                      /* of the outputs */
+    uint32_t level; /* of the outputs */
     uint64_t run;
     uint64_t expected_bytes, expected_entries;
-    bool fills;                          /* full segments instead of equal ones */
+    bool fills; /* full segments instead of equal ones */
 };
 struct outputs {
-    struct placed *made;                 /* their segments: one reference each; their keys in `keys` */
+    struct placed *made; /* their segments: one reference each; their keys in `keys` */
     size_t count, capacity;
-    struct buffer *keys;                 /* one per made segment: begin and end */
+    struct buffer *keys; /* one per made segment: begin and end */
     uint64_t bytes, entries;
 };
 /* Synced, with their directory. On failure nothing is left behind. NACRE_CANCELLED when the tree stops. */

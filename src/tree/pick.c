@@ -81,7 +81,8 @@ bool pick_plan(struct picking *p, const struct plan *plan, uint32_t from, uint32
     return false;
 }
 
-bool pick_piece(struct picking *p, enum unit_kind kind, size_t run_index, const struct piece *first, const struct piece *last)
+bool pick_piece(struct picking *p, enum unit_kind kind, size_t run_index, const struct piece *first,
+                const struct piece *last)
 {
     if (!p->unit) {
         return true;
@@ -147,7 +148,8 @@ static bool is_bottom(const struct picking *p, size_t run, const struct piece *p
 static bool is_all_expired(const struct picking *p, const struct piece *piece)
 {
     const struct segment_properties *of = &piece->segment->properties;
-    return of->entries > 0 && of->expiring == of->entries && of->range_deletes == 0 && piece->last_expiry_ms <= p->now_ms;
+    return of->entries > 0 && of->expiring == of->entries && of->range_deletes == 0 &&
+           piece->last_expiry_ms <= p->now_ms;
 }
 
 bool pick_drop(struct picking *p)
@@ -225,8 +227,9 @@ static bool pick_small(struct picking *p, size_t run_index)
             continue;
         }
         bytes += more;
-        if (i + 1 - first >= PLAN_SMALL_PART && (bytes >= p->segment_bytes / 2 || i + 1 == run->count || i + 1 - first >= 64 ||
-                                                 run->pieces[i + 1].bytes >= p->segment_bytes / PLAN_SMALL_PART)) {
+        if (i + 1 - first >= PLAN_SMALL_PART &&
+            (bytes >= p->segment_bytes / 2 || i + 1 == run->count || i + 1 - first >= 64 ||
+             run->pieces[i + 1].bytes >= p->segment_bytes / PLAN_SMALL_PART)) {
             if (pick_piece(p, UNIT_MERGE, run_index, &run->pieces[first], &run->pieces[i])) {
                 return true;
             }
@@ -267,7 +270,8 @@ bool pick_rewrite(struct picking *p)
     for (size_t r = 0; r < p->version->run_count && !found; r++) {
         const struct run *run = &p->version->runs[r];
         for (size_t i = 0; i < run->count && !found; i++) {
-            found = wants_rewrite(p, r, &run->pieces[i], &room) && pick_piece(p, UNIT_MERGE, r, &run->pieces[i], &run->pieces[i]);
+            found = wants_rewrite(p, r, &run->pieces[i], &room) &&
+                    pick_piece(p, UNIT_MERGE, r, &run->pieces[i], &run->pieces[i]);
         }
         found = found || (run->level > 0 && pick_small(p, r));
     }
@@ -287,11 +291,15 @@ bool is_over_bound(const struct picking *p)
 static int begin_picking(struct picking *p, struct tree *tree, struct unit *unit)
 {
     struct tree_tuning *tuning = tree->env->tuning;
-    *p = (struct picking){ .tree = tree, .version = tree->version, .now_ms = clock_wall_ms(), .unit = unit,
-                           .average = average_entry(tree->version),
-                           .segment_bytes = atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed),
-                           .level0_runs = atomic_load_explicit(&tuning->level0_runs, memory_order_relaxed),
-                           .tombstone_percent = atomic_load_explicit(&tuning->tombstone_percent, memory_order_relaxed) };
+    *p =
+        (struct picking){ .tree = tree,
+                          .version = tree->version,
+                          .now_ms = clock_wall_ms(),
+                          .unit = unit,
+                          .average = average_entry(tree->version),
+                          .segment_bytes = atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed),
+                          .level0_runs = atomic_load_explicit(&tuning->level0_runs, memory_order_relaxed),
+                          .tombstone_percent = atomic_load_explicit(&tuning->tombstone_percent, memory_order_relaxed) };
     p->level0_runs = p->level0_runs ? p->level0_runs : 1;
     p->tombstone_percent = p->tombstone_percent ? p->tombstone_percent : 1;
     return tree->env->snapshots(tree->env->context, &p->snapshots, &p->snapshot_count);
@@ -347,7 +355,8 @@ int tree_work(struct tree *tree, bool *worked)
     }
     if (status == NACRE_OK && !found && !tree->claims) {
         tree_update_signals(tree);
-        atomic_store_explicit(&tree->wants_work, false, memory_order_relaxed); /* nothing is there to be done, whatever it seemed */
+        atomic_store_explicit(&tree->wants_work, false,
+                              memory_order_relaxed); /* nothing is there to be done, whatever it seemed */
     }
     pthread_mutex_unlock(&tree->lock);
     if (found) {

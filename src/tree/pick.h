@@ -16,17 +16,18 @@ struct picking {
     int status;
 };
 /* Each returns whether there is work of its sort; with a unit: whether it was planned and is free of claims. */
-bool pick_drop(struct picking *);          /* whole pieces that nobody sees */
+bool pick_drop(struct picking *); /* whole pieces that nobody sees */
 bool pick_level0(struct picking *);
-bool pick_level(struct picking *);         /* a level over its target, full of deletes, or of garbage */
-bool pick_rewrite(struct picking *);       /* in place: deletes and old versions with nothing beneath, small neighbours */
+bool pick_level(struct picking *);   /* a level over its target, full of deletes, or of garbage */
+bool pick_rewrite(struct picking *); /* in place: deletes and old versions with nothing beneath, small neighbours */
 
 /* Plans the unit in a part of `within` that is free of claims on the levels [from, to]. */
 bool pick_plan(struct picking *, const struct plan *, uint32_t from, uint32_t to);
-bool pick_piece(struct picking *, enum unit_kind, size_t run, const struct piece *first, const struct piece *last); /* exactly these pieces of one run, in place */
+bool pick_piece(struct picking *, enum unit_kind, size_t run, const struct piece *first,
+                const struct piece *last);  /* exactly these pieces of one run, in place */
 bool is_over_bound(const struct picking *); /* garbage */
 
-uint64_t piece_expired(const struct piece *, uint64_t now_ms);  /* entries, estimated */
+uint64_t piece_expired(const struct piece *, uint64_t now_ms); /* entries, estimated */
 uint64_t average_entry(const struct version *);
 uint64_t run_garbage(const struct run *, uint64_t average);
 #endif

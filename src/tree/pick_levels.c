@@ -7,8 +7,8 @@
 #include "tree/pick.h"
 
 #define UNIT_SEGMENTS_LEVEL0 4u
-#define UNIT_SEGMENTS 2u
-#define LEVEL0_BASES 4u /* level 0 goes into level 1 at the latest when it holds so many times the target of that */
+#define UNIT_SEGMENTS        2u
+#define LEVEL0_BASES         4u /* level 0 goes into level 1 at the latest when it holds so many times the target of that */
 
 /* ---- level 0 ---- */
 
@@ -19,14 +19,20 @@ static bool same_compression(const struct picking *p, uint32_t a, uint32_t b)
            atomic_load_explicit(&tuning->compression[b], memory_order_relaxed);
 }
 
-static struct plan plan_of(const struct picking *p, size_t first_run, size_t after_run, uint32_t source, uint32_t target, uint64_t target_run)
+static struct plan plan_of(const struct picking *p, size_t first_run, size_t after_run, uint32_t source,
+                           uint32_t target, uint64_t target_run)
 {
     const struct version *v = p->version;
     const struct run *last = after_run > first_run ? &v->runs[after_run - 1] : NULL;
-    return (struct plan){ .version = v, .first_run = first_run, .after_run = after_run, .target_level = target, .target_run = target_run,
+    return (struct plan){ .version = v,
+                          .first_run = first_run,
+                          .after_run = after_run,
+                          .target_level = target,
+                          .target_run = target_run,
                           .target_exists = last && last->level == target && last->id == target_run,
                           .budget = (source == 0 ? UNIT_SEGMENTS_LEVEL0 : UNIT_SEGMENTS) * p->segment_bytes,
-                          .segment_bytes = p->segment_bytes, .tombstone_percent = p->tombstone_percent,
+                          .segment_bytes = p->segment_bytes,
+                          .tombstone_percent = p->tombstone_percent,
                           .may_move = same_compression(p, source, target) };
 }
 
@@ -38,8 +44,7 @@ static struct plan plan_job(const struct picking *p, const struct level0_job *jo
     while (first < level0 && v->runs[first].id > job->newest) {
         first++;
     }
-    for (after = first; after < level0 && (job->to_level1 || v->runs[after].id >= job->target); after++) {
-    }
+    for (after = first; after < level0 && (job->to_level1 || v->runs[after].id >= job->target); after++) {}
     if (job->to_level1 && after > first && after < v->run_count && v->runs[after].level == 1) {
         after++;
     }
@@ -95,7 +100,9 @@ static double cheapest_window(const struct picking *p, struct level0_job *job)
             double cost = (double)bytes / (double)(last - first);
             if (best < 0 || cost <= best) {
                 best = cost;
-                *job = (struct level0_job){ .active = true, .newest = level0->runs[first].id, .target = level0->runs[last].id };
+                *job = (struct level0_job){ .active = true,
+                                            .newest = level0->runs[first].id,
+                                            .target = level0->runs[last].id };
             }
         }
     }
@@ -106,7 +113,8 @@ static double cheapest_window(const struct picking *p, struct level0_job *job)
 static bool garbage_is_high_up(const struct picking *p)
 {
     uint64_t upper = 0, all = 0;
-    for (size_t r = 0; r + 1 < p->version->run_count || (r < p->version->run_count && p->version->runs[r].level == 0); r++) {
+    for (size_t r = 0; r + 1 < p->version->run_count || (r < p->version->run_count && p->version->runs[r].level == 0);
+         r++) {
         uint64_t garbage = run_garbage(&p->version->runs[r], p->average);
         all += garbage;
         upper += p->version->runs[r].level == 0 ? garbage : 0;
@@ -195,7 +203,8 @@ static const struct piece *find_dense(const struct picking *p, size_t run_index)
             continue;
         }
         uint64_t below = entries_overlapping(next, piece, &room);
-        found = below > 0 && below < UINT64_MAX && dead * 100 >= p->tombstone_percent * (piece->entries + below) ? piece : NULL;
+        found = below > 0 && below < UINT64_MAX && dead * 100 >= p->tombstone_percent * (piece->entries + below) ? piece
+                                                                                                                 : NULL;
     }
     buffer_free(&room);
     return found;

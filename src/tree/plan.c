@@ -67,13 +67,15 @@ bool plan_is_lone(const struct plan *plan, const struct piece *piece, size_t run
 /* Worth keeping as a segment of its own, and without much in it that a merge would drop. */
 static bool is_movable(const struct plan *plan, const struct piece *piece)
 {
-    return plan->may_move && piece->bytes >= plan->segment_bytes / PLAN_SMALL_PART && piece->deletes * 100 < plan->tombstone_percent * piece->entries;
+    return plan->may_move && piece->bytes >= plan->segment_bytes / PLAN_SMALL_PART &&
+           piece->deletes * 100 < plan->tombstone_percent * piece->entries;
 }
 
 static bool is_inside(const struct plan *plan, const struct piece *piece, nacre_slice after)
 {
     const struct key_range *within = &plan->within;
-    return slice_compare(piece->begin, within->begin) >= 0 && (within->end.size == 0 || (after.size && slice_compare(after, within->end) <= 0));
+    return slice_compare(piece->begin, within->begin) >= 0 &&
+           (within->end.size == 0 || (after.size && slice_compare(after, within->end) <= 0));
 }
 
 /* ---- weights ---- */
@@ -99,7 +101,8 @@ static bool is_in_piece(const struct piece *piece, nacre_slice key)
 }
 
 /* The piece's weights in `range`. Its sample keys stay in a buffer of their own, owned by the caller. */
-static int weigh_piece(struct weights *w, const struct piece *piece, const struct key_range *range, bool target, bool lone, struct buffer *keys)
+static int weigh_piece(struct weights *w, const struct piece *piece, const struct key_range *range, bool target,
+                       bool lone, struct buffer *keys)
 {
     size_t made = 0, inside = 1;
     int status = piece->segment->kind->sample_keys(piece->reader, SAMPLES_PER_PIECE, keys, &made);
@@ -110,12 +113,14 @@ static int weigh_piece(struct weights *w, const struct piece *piece, const struc
     }
     bool starts = slice_compare(piece->begin, range->begin) >= 0;
     if (status == NACRE_OK) {
-        status = add_weight(w, (struct weight){ starts ? piece->begin : range->begin, starts ? piece->bytes / inside : 0, target && starts, lone });
+        status = add_weight(w, (struct weight){ starts ? piece->begin : range->begin,
+                                                starts ? piece->bytes / inside : 0, target && starts, lone });
     }
     in = reader_of(buffer_slice(keys));
     for (size_t i = 0; i < made && status == NACRE_OK; i++) {
         nacre_slice key = reader_slice(&in);
-        bool in_range = slice_compare(key, range->begin) > 0 && (range->end.size == 0 || slice_compare(key, range->end) < 0);
+        bool in_range =
+            slice_compare(key, range->begin) > 0 && (range->end.size == 0 || slice_compare(key, range->end) < 0);
         if (in_range && is_in_piece(piece, key)) {
             status = add_weight(w, (struct weight){ key, piece->bytes / inside, false, false });
         }
@@ -135,7 +140,8 @@ struct candidate {
 
 static int compare_candidates(const void *left, const void *right)
 {
-    return slice_compare(((const struct candidate *)left)->piece->begin, ((const struct candidate *)right)->piece->begin);
+    return slice_compare(((const struct candidate *)left)->piece->begin,
+                         ((const struct candidate *)right)->piece->begin);
 }
 
 /* All input pieces of [from, the end of the plan's range), by their begins. */
@@ -293,7 +299,8 @@ int plan_unit(const struct plan *plan, struct unit *unit, bool *found)
         return status;
     }
     struct buffer room = { 0 };
-    if (is_movable(plan, source) && is_inside(plan, source, buffer_slice(&unit->end)) && plan_is_lone(plan, source, run_index, &room)) {
+    if (is_movable(plan, source) && is_inside(plan, source, buffer_slice(&unit->end)) &&
+        plan_is_lone(plan, source, run_index, &room)) {
         buffer_free(&room);
         unit->kind = UNIT_MOVE;
         unit->bytes = source->bytes;

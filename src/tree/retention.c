@@ -59,7 +59,9 @@ static int keep(struct retention *r, const struct entry *entry)
 static int keep_tombstone(struct retention *r)
 {
     r->has_tombstone = false;
-    return keep(r, &(struct entry){ .key = buffer_slice(&r->key), .value = { "", 0 }, .sequence = r->tombstone, .type = ENTRY_DELETE });
+    return keep(r,
+                &(struct entry){
+                    .key = buffer_slice(&r->key), .value = { "", 0 }, .sequence = r->tombstone, .type = ENTRY_DELETE });
 }
 
 static int end_key(struct retention *r)
@@ -130,7 +132,8 @@ static bool is_superseded(const struct retention *r, const struct range_delete *
     for (;;) {
         struct range_delete fragment;
         uint64_t newest = range_set_covering(r->ranges, at, SEQUENCE_MAX, &fragment);
-        if (newest <= range->sequence || !retention_no_snapshot(r->snapshots, r->snapshot_count, range->sequence, newest)) {
+        if (newest <= range->sequence ||
+            !retention_no_snapshot(r->snapshots, r->snapshot_count, range->sequence, newest)) {
             return false;
         }
         if (fragment.end.size == 0 || (range->end.size && slice_compare(fragment.end, range->end) >= 0)) {

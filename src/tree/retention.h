@@ -10,21 +10,21 @@
 
 struct retention {
     /* Set by the caller, before the first entry. */
-    const uint64_t *snapshots;           /* ascending */
+    const uint64_t *snapshots; /* ascending */
     size_t snapshot_count;
-    const struct range_set *ranges;      /* the range deletes of all inputs; NULL = none */
+    const struct range_set *ranges; /* the range deletes of all inputs; NULL = none */
     uint64_t now_ms;
-    bool (*may_be_beneath)(void *context, nacre_slice key); /* outside of the inputs, older than they are */
+    bool (*may_be_beneath)(void *context, nacre_slice key);       /* outside of the inputs, older than they are */
     int (*keep)(void *context, const struct entry *, bool older); /* older: not the first kept version of its key */
     void *context;
 
     /* Private. */
     struct buffer key;
     bool has_key, has_newer, has_tombstone, kept_one;
-    uint64_t newer;                      /* sequence of the version before */
-    uint64_t tombstone;                  /* sequence of a needed delete that waits for something older to hide */
+    uint64_t newer;     /* sequence of the version before */
+    uint64_t tombstone; /* sequence of a needed delete that waits for something older to hide */
     bool has_fragment;
-    struct range_delete fragment;        /* where the last look at `ranges` holds, with its answer for the present */
+    struct range_delete fragment; /* where the last look at `ranges` holds, with its answer for the present */
 };
 int retention_add(struct retention *, const struct entry *);
 int retention_finish(struct retention *); /* after the last entry */

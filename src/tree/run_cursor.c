@@ -202,7 +202,9 @@ static void run_close(struct cursor *c)
     memory_free(c);
 }
 
-static const struct cursor_ops run_ops = { run_first, run_last, run_seek, run_seek_before, run_next, run_prev, run_close };
+static const struct cursor_ops run_ops = {
+    run_first, run_last, run_seek, run_seek_before, run_next, run_prev, run_close
+};
 
 int run_cursor_create(const struct piece *pieces, size_t count, struct cursor **created)
 {

@@ -2,5 +2,6 @@
 #ifndef NACRE_TREE_RUN_CURSOR_H
 #define NACRE_TREE_RUN_CURSOR_H
 #include "tree/version.h"
-int run_cursor_create(const struct piece *pieces, size_t count, struct cursor **); /* the pieces stay the caller's, and outlive it */
+int run_cursor_create(const struct piece *pieces, size_t count,
+                      struct cursor **); /* the pieces stay the caller's, and outlive it */
 #endif

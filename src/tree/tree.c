@@ -37,18 +37,26 @@ static int open_piece(struct opening *o, const struct manifest_piece *piece)
         segment_ref(segment);
     } else {
         status = segment_open(tree->env->segments, tree->kind, piece->properties.id, piece->properties.bytes, &segment);
-        status = status == NACRE_NOT_FOUND ? fail(NACRE_CORRUPT, "segments/%016llx.seg: named by the manifest, but not there",
-                                                  (unsigned long long)piece->properties.id) : status;
+        status = status == NACRE_NOT_FOUND
+                     ? fail(NACRE_CORRUPT, "segments/%016llx.seg: named by the manifest, but not there",
+                            (unsigned long long)piece->properties.id)
+                     : status;
     }
     if (status != NACRE_OK) {
         return status;
     }
-    *placed = (struct placed){ .level = piece->level, .run = piece->run, .segment = segment, .has_begin = piece->has_begin,
-                               .has_end = piece->has_end, .begin = buffer_slice(&piece->begin), .end = buffer_slice(&piece->end) };
+    *placed = (struct placed){ .level = piece->level,
+                               .run = piece->run,
+                               .segment = segment,
+                               .has_begin = piece->has_begin,
+                               .has_end = piece->has_end,
+                               .begin = buffer_slice(&piece->begin),
+                               .end = buffer_slice(&piece->end) };
     o->count++;
     if (segment->properties.checksum != piece->properties.checksum) {
-        return fail(NACRE_CORRUPT, "%s: checksum of its table: %016llx expected, %016llx found", segment->container->path,
-                    (unsigned long long)piece->properties.checksum, (unsigned long long)segment->properties.checksum);
+        return fail(NACRE_CORRUPT, "%s: checksum of its table: %016llx expected, %016llx found",
+                    segment->container->path, (unsigned long long)piece->properties.checksum,
+                    (unsigned long long)segment->properties.checksum);
     }
     placed_whole(placed);
     if (placed->has_begin || placed->has_end) {
@@ -98,7 +106,8 @@ static int init_locks(struct tree *tree)
     return fail(NACRE_NO_MEMORY, "a lock of the tree could not be made");
 }
 
-int tree_create(struct tree_env *env, const struct kind *kind, void *owner, const struct manifest_collection *words, struct tree **created)
+int tree_create(struct tree_env *env, const struct kind *kind, void *owner, const struct manifest_collection *words,
+                struct tree **created)
 {
     struct tree *tree = memory_zalloc(sizeof *tree);
     if (!tree) {
@@ -166,14 +175,16 @@ bool tree_stopping(const struct tree *tree)
 
 static bool ranges_meet(const struct key_range *a, const struct key_range *b)
 {
-    return (a->end.size == 0 || slice_compare(b->begin, a->end) < 0) && (b->end.size == 0 || slice_compare(a->begin, b->end) < 0);
+    return (a->end.size == 0 || slice_compare(b->begin, a->end) < 0) &&
+           (b->end.size == 0 || slice_compare(a->begin, b->end) < 0);
 }
 
 bool claim_conflicts(const struct tree *tree, const struct claim *claim)
 {
     for (const struct claim *other = tree->claims; other; other = other->next) {
         bool counts = other != claim && (other->running || other->ticket < claim->ticket);
-        if (counts && claim->from <= other->to && other->from <= claim->to && ranges_meet(&claim->range, &other->range)) {
+        if (counts && claim->from <= other->to && other->from <= claim->to &&
+            ranges_meet(&claim->range, &other->range)) {
             return true;
         }
     }
@@ -209,11 +220,11 @@ void claim_remove(struct tree *tree, struct claim *claim)
 /* ---- from version to version ---- */
 
 struct step {
-    struct placed *before, *after;   /* after: what the new version holds; before: what the old one held */
+    struct placed *before, *after; /* after: what the new version holds; before: what the old one held */
     size_t before_count, after_count;
-    struct placed *removed, *added;  /* the difference */
+    struct placed *removed, *added; /* the difference */
     size_t removed_count, added_count;
-    struct manifest_piece *words;    /* of removed, then of added; keys borrowed */
+    struct manifest_piece *words; /* of removed, then of added; keys borrowed */
 };
 
 static void step_free(struct step *step)
@@ -244,7 +255,8 @@ static bool is_consumed(const struct placed *p, const struct consumed *consumed)
     const struct key_range *range = &consumed->range;
     for (size_t r = 0; r < consumed->count; r++) {
         if (consumed->runs[r].level == p->level && consumed->runs[r].id == p->run) {
-            return !placed_ends_before(p, range->begin) && (range->end.size == 0 || slice_compare(placed_begin(p), range->end) < 0);
+            return !placed_ends_before(p, range->begin) &&
+                   (range->end.size == 0 || slice_compare(placed_begin(p), range->end) < 0);
         }
     }
     return false;
@@ -271,7 +283,8 @@ static int keep_rest(struct step *step, const struct placed *p, const struct key
     return status;
 }
 
-static int make_step(const struct tree *tree, const struct consumed *consumed, const struct placed *added, size_t added_count, struct step *step)
+static int make_step(const struct tree *tree, const struct consumed *consumed, const struct placed *added,
+                     size_t added_count, struct step *step)
 {
     int status = version_placed(tree->version, 0, &step->before, &step->before_count);
     if (status != NACRE_OK) {
@@ -309,9 +322,16 @@ static struct buffer borrowed(nacre_slice key)
 
 static struct manifest_piece words_of(const struct placed *p)
 {
-    return (struct manifest_piece){ .level = p->level, .run = p->run, .has_begin = p->has_begin, .has_end = p->has_end,
-                                    .begin = borrowed(p->begin), .end = borrowed(p->end), .properties = p->segment->properties,
-                                    .shadowed = p->shadowed, .hiding = p->hiding, .last_expiry_ms = p->last_expiry_ms };
+    return (struct manifest_piece){ .level = p->level,
+                                    .run = p->run,
+                                    .has_begin = p->has_begin,
+                                    .has_end = p->has_end,
+                                    .begin = borrowed(p->begin),
+                                    .end = borrowed(p->end),
+                                    .properties = p->segment->properties,
+                                    .shadowed = p->shadowed,
+                                    .hiding = p->hiding,
+                                    .last_expiry_ms = p->last_expiry_ms };
 }
 
 static int write_step(struct tree *tree, struct step *step, struct manifest_edit *edit)
@@ -399,7 +419,8 @@ static void publish(struct tree *tree, struct version *version, struct memtable 
 
 static int make_room_for_doubts(struct tree *tree, size_t count)
 {
-    struct segment **more = memory_realloc(tree->doubtful, (tree->doubtful_count + count) * sizeof(struct segment *) + 1);
+    struct segment **more =
+        memory_realloc(tree->doubtful, (tree->doubtful_count + count) * sizeof(struct segment *) + 1);
     if (!more) {
         return NACRE_NO_MEMORY;
     }
@@ -407,12 +428,14 @@ static int make_room_for_doubts(struct tree *tree, size_t count)
     return NACRE_OK;
 }
 
-int tree_install(struct tree *tree, const struct consumed *consumed, const struct placed *added, size_t added_count, struct manifest_edit *edit,
-                 struct memtable *flushed)
+int tree_install(struct tree *tree, const struct consumed *consumed, const struct placed *added, size_t added_count,
+                 struct manifest_edit *edit, struct memtable *flushed)
 {
     struct step step = { 0 };
     struct version *version = NULL;
-    int status = atomic_load_explicit(&tree->dropped, memory_order_relaxed) ? fail(NACRE_CANCELLED, "the collection was dropped") : NACRE_OK;
+    int status = atomic_load_explicit(&tree->dropped, memory_order_relaxed)
+                     ? fail(NACRE_CANCELLED, "the collection was dropped")
+                     : NACRE_OK;
     if (status == NACRE_OK) {
         status = make_room_for_doubts(tree, added_count);
     }

@@ -17,7 +17,8 @@ static inline const struct piece *find_piece(const struct run *run, nacre_slice 
             return NULL; /* not between bounds that all begin so */
         }
     }
-    uint64_t head = slice_head(run->shared ? slice_of((const uint8_t *)key.data + run->shared, key.size - run->shared) : key);
+    uint64_t head =
+        slice_head(run->shared ? slice_of((const uint8_t *)key.data + run->shared, key.size - run->shared) : key);
     size_t low = 0, high = run->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -58,7 +59,8 @@ uint64_t version_covering(const struct version *v, nacre_slice key, uint64_t sna
 }
 
 /* The next pieces to probe, from run *r on. */
-static inline size_t gather(const struct version *v, const struct lookup *lookup, size_t *r, const struct piece *found[PROBES])
+static inline size_t gather(const struct version *v, const struct lookup *lookup, size_t *r,
+                            const struct piece *found[PROBES])
 {
     size_t count = 0;
     for (; *r < v->run_count && count < PROBES; ++*r) {
@@ -70,7 +72,8 @@ static inline size_t gather(const struct version *v, const struct lookup *lookup
     return count;
 }
 
-int version_get(const struct version *v, const struct lookup *lookup, uint64_t covered, struct entry *entry, struct pin *pin)
+int version_get(const struct version *v, const struct lookup *lookup, uint64_t covered, struct entry *entry,
+                struct pin *pin)
 {
     const struct piece *found[PROBES];
     if (v->has_ranges) {
@@ -183,16 +186,17 @@ static struct key_range narrow(nacre_slice begin, nacre_slice end, nacre_slice p
     return range;
 }
 
-int version_cursors(const struct version *v, nacre_slice begin, nacre_slice end, nacre_slice prefix, struct cursor ***children, size_t *count,
-                    size_t *capacity)
+int version_cursors(const struct version *v, nacre_slice begin, nacre_slice end, nacre_slice prefix,
+                    struct cursor ***children, size_t *count, size_t *capacity)
 {
     uint8_t *room = NULL;
     if (prefix.size && !(room = memory_alloc(prefix.size))) {
         return NACRE_NO_MEMORY;
     }
     struct key_range range = narrow(begin, end, prefix, room);
+    bool empty = range.end.size && slice_compare(range.begin, range.end) >= 0;
     int status = NACRE_OK;
-    for (size_t r = 0; r < v->run_count && status == NACRE_OK; r++) {
+    for (size_t r = 0; r < v->run_count && status == NACRE_OK && !empty; r++) {
         const struct run *run = &v->runs[r];
         struct cursor *child;
         size_t first, after;

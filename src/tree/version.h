@@ -6,39 +6,44 @@
 
 #define TREE_LEVELS 8
 
-struct piece {                       /* the keys of [begin, end) of a segment */
-    struct segment *segment;         /* counted by the version */
-    void *reader;                    /* the segment's, and its least sequence: so that a lookup touches nothing more of it */
+struct piece {               /* the keys of [begin, end) of a segment */
+    struct segment *segment; /* counted by the version */
+    void *reader;            /* the segment's, and its least sequence: so that a lookup touches nothing more of it */
     uint64_t least_sequence;
-    nacre_slice begin, end;          /* owned by the version; bounds as far as given, else the segment's own: then end is its greatest key */
-    uint64_t end_head;               /* of end, behind the run's shared prefix */
+    nacre_slice begin,
+        end; /* owned by the version; bounds as far as given, else the segment's own: then end is its greatest key */
+    uint64_t end_head; /* of end, behind the run's shared prefix */
     bool has_begin, has_end;
-    bool open_end;                   /* a range delete reaches to the end of all keys, and the piece is not cut before */
-    uint64_t bytes;                  /* estimated share of the segment's bytes; so are these: */
+    bool open_end;  /* a range delete reaches to the end of all keys, and the piece is not cut before */
+    uint64_t bytes; /* estimated share of the segment's bytes; so are these: */
     uint64_t entries, deletes;
-    uint64_t shadowed;               /* versions under a newer one of the same key, kept for snapshots */
-    uint64_t hiding;                 /* keys that an older run holds too */
-    uint64_t dead;                   /* bytes of the segment that no piece holds any more; each of its pieces has a share */
-    uint64_t last_expiry_ms;         /* the segment's greatest expiry; 0 = no entry has one */
+    uint64_t shadowed;       /* versions under a newer one of the same key, kept for snapshots */
+    uint64_t hiding;         /* keys that an older run holds too */
+    uint64_t dead;           /* bytes of the segment that no piece holds any more; each of its pieces has a share */
+    uint64_t last_expiry_ms; /* the segment's greatest expiry; 0 = no entry has one */
 };
-struct run {                         /* pieces ascend and are disjoint */
+struct run { /* pieces ascend and are disjoint */
     struct piece *pieces;
     size_t count;
     uint64_t id, bytes;
-    uint64_t *heads;                 /* of the pieces' begins, behind the shared prefix */
-    size_t shared;                   /* bytes that all bounds of the run begin with */
+    uint64_t *heads; /* of the pieces' begins, behind the shared prefix */
+    size_t shared;   /* bytes that all bounds of the run begin with */
     uint32_t level;
     bool has_ranges;
 };
-struct level { struct run *runs; size_t count; uint64_t bytes; };                        /* level 0: newest run first; deeper: at most one run */
+struct level {
+    struct run *runs;
+    size_t count;
+    uint64_t bytes;
+}; /* level 0: newest run first; deeper: at most one run */
 struct version {
     atomic_uint references;
     const struct kind *kind;
     struct level levels[TREE_LEVELS];
-    struct run *runs;                /* all of them, newest first; the levels' point into it */
+    struct run *runs; /* all of them, newest first; the levels' point into it */
     size_t run_count, piece_count, segment_count;
-    uint64_t bytes, dead;            /* of the pieces; of parts of segments that no piece holds */
-    bool has_ranges;                 /* some segment holds range deletes */
+    uint64_t bytes, dead; /* of the pieces; of parts of segments that no piece holds */
+    bool has_ranges;      /* some segment holds range deletes */
     uint64_t greatest_sequence;
 };
 void version_ref(struct version *);
@@ -52,8 +57,10 @@ int version_get(const struct version *, const struct lookup *, uint64_t covered,
 void version_prefetch(const struct version *, const struct lookup *);
 /* One cursor per run that may hold keys of the bounds/prefix (empty slices = open), appended to `children`; they hold what they need of the version's
    segments only as long as the version is held by the caller. */
-int version_cursors(const struct version *, nacre_slice begin, nacre_slice end, nacre_slice prefix, struct cursor ***children, size_t *count, size_t *capacity);
+int version_cursors(const struct version *, nacre_slice begin, nacre_slice end, nacre_slice prefix,
+                    struct cursor ***children, size_t *count, size_t *capacity);
 /* The newest range delete <= snapshot over the key in any segment, with its fragment's bounds; 0 when none. */
 uint64_t version_covering(const struct version *, nacre_slice key, uint64_t snapshot, struct range_delete *fragment);
-bool version_may_have_key(const struct version *, const struct lookup *, uint32_t from_level); /* filters of levels >= from_level */
+bool version_may_have_key(const struct version *, const struct lookup *,
+                          uint32_t from_level); /* filters of levels >= from_level */
 #endif

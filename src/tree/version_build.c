@@ -52,13 +52,13 @@ static int check(const struct placed *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (list[i].level >= TREE_LEVELS) {
-            return fail(NACRE_CORRUPT, "segment %016llx: level %u does not exist", (unsigned long long)list[i].segment->properties.id,
-                        list[i].level);
+            return fail(NACRE_CORRUPT, "segment %016llx: level %u does not exist",
+                        (unsigned long long)list[i].segment->properties.id, list[i].level);
         }
         if (i > 0 && same_run(&list[i - 1], &list[i]) && !in_order(&list[i - 1], &list[i])) {
             return fail(NACRE_CORRUPT, "segments %016llx and %016llx overlap in level %u",
-                        (unsigned long long)list[i - 1].segment->properties.id, (unsigned long long)list[i].segment->properties.id,
-                        list[i].level);
+                        (unsigned long long)list[i - 1].segment->properties.id,
+                        (unsigned long long)list[i].segment->properties.id, list[i].level);
         }
     }
     return NACRE_OK;
@@ -98,7 +98,8 @@ static int compare_shares(const void *left, const void *right)
 /* The piece's part of what its segment's pieces have lost. */
 static uint64_t dead_bytes(const struct layout *to, const struct placed *from)
 {
-    const struct share *share = bsearch(&(struct share){ .segment = from->segment }, to->shares, to->share_count, sizeof *share, compare_shares);
+    const struct share *share = bsearch(&(struct share){ .segment = from->segment }, to->shares, to->share_count,
+                                        sizeof *share, compare_shares);
     uint64_t whole = from->segment->properties.bytes;
     return share && share->bytes > 0 && whole > share->bytes
                ? (uint64_t)((double)(whole - share->bytes) * (double)from->bytes / (double)share->bytes)
@@ -108,9 +109,16 @@ static uint64_t dead_bytes(const struct layout *to, const struct placed *from)
 static void set_piece(struct layout *to, const struct placed *from)
 {
     struct segment *segment = from->segment;
-    *to->piece = (struct piece){ .segment = segment, .reader = segment->reader, .least_sequence = segment->properties.least_sequence,
-                                 .has_begin = from->has_begin, .has_end = from->has_end, .bytes = from->bytes, .entries = from->entries,
-                                 .deletes = from->deletes, .shadowed = from->shadowed, .hiding = from->hiding,
+    *to->piece = (struct piece){ .segment = segment,
+                                 .reader = segment->reader,
+                                 .least_sequence = segment->properties.least_sequence,
+                                 .has_begin = from->has_begin,
+                                 .has_end = from->has_end,
+                                 .bytes = from->bytes,
+                                 .entries = from->entries,
+                                 .deletes = from->deletes,
+                                 .shadowed = from->shadowed,
+                                 .hiding = from->hiding,
                                  .last_expiry_ms = from->last_expiry_ms };
     to->piece->begin = from->has_begin ? copy_key(to, from->begin) : begin_of(from);
     to->piece->end = from->has_end ? copy_key(to, from->end) : end_of(from);
@@ -204,7 +212,8 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
         runs += i == 0 || !same_run(&list[i - 1], &list[i]);
         key_bytes += (list[i].has_begin ? list[i].begin.size : 0) + (list[i].has_end ? list[i].end.size : 0);
     }
-    struct version *v = memory_zalloc(sizeof *v + runs * sizeof(struct run) + count * (sizeof(struct piece) + sizeof(uint64_t)) + key_bytes);
+    struct version *v = memory_zalloc(sizeof *v + runs * sizeof(struct run) +
+                                      count * (sizeof(struct piece) + sizeof(uint64_t)) + key_bytes);
     if (!v) {
         memory_free(shares);
         return NACRE_NO_MEMORY;
@@ -214,7 +223,9 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
     v->runs = (struct run *)(v + 1);
     v->piece_count = count;
     v->segment_count = segments;
-    struct layout to = { .version = v, .shares = shares, .share_count = segments, .piece = (struct piece *)(v->runs + runs) };
+    struct layout to = {
+        .version = v, .shares = shares, .share_count = segments, .piece = (struct piece *)(v->runs + runs)
+    };
     to.head = (uint64_t *)(to.piece + count);
     to.key = (uint8_t *)(to.head + count);
     for (size_t first = 0, after = 0; first < count; first = after) {
@@ -230,7 +241,8 @@ int version_build(const struct kind *kind, struct placed *list, size_t count, st
 
 void version_ref(struct version *v)
 {
-    atomic_fetch_add_explicit(&v->references, 1, memory_order_relaxed); /* the caller holds one, or is in a read section */
+    atomic_fetch_add_explicit(&v->references, 1,
+                              memory_order_relaxed); /* the caller holds one, or is in a read section */
 }
 
 void version_unref(struct version *v)
@@ -260,10 +272,19 @@ int version_placed(const struct version *v, size_t extra, struct placed **list, 
         const struct run *run = &v->runs[r];
         for (size_t i = 0; i < run->count; i++) {
             const struct piece *p = &run->pieces[i];
-            (*list)[(*count)++] = (struct placed){ .level = run->level, .run = run->id, .segment = p->segment, .has_begin = p->has_begin,
-                                                   .has_end = p->has_end, .begin = p->begin, .end = p->end, .bytes = p->bytes,
-                                                   .entries = p->entries, .deletes = p->deletes, .shadowed = p->shadowed,
-                                                   .hiding = p->hiding, .last_expiry_ms = p->last_expiry_ms };
+            (*list)[(*count)++] = (struct placed){ .level = run->level,
+                                                   .run = run->id,
+                                                   .segment = p->segment,
+                                                   .has_begin = p->has_begin,
+                                                   .has_end = p->has_end,
+                                                   .begin = p->begin,
+                                                   .end = p->end,
+                                                   .bytes = p->bytes,
+                                                   .entries = p->entries,
+                                                   .deletes = p->deletes,
+                                                   .shadowed = p->shadowed,
+                                                   .hiding = p->hiding,
+                                                   .last_expiry_ms = p->last_expiry_ms };
         }
     }
     return NACRE_OK;

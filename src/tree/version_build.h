@@ -4,7 +4,9 @@
 #include "tree/version.h"
 
 /* A range of keys: [begin, end); empty = open. */
-struct key_range { nacre_slice begin, end; };
+struct key_range {
+    nacre_slice begin, end;
+};
 
 /* A piece that a version shall have. Keys and segments stay the caller's; the version copies and counts. */
 struct placed {

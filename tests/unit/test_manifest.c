@@ -31,24 +31,39 @@ static struct buffer key_of(const char *text)
 static struct manifest_piece piece_of(uint64_t id, uint32_t level, const char *smallest, const char *greatest)
 {
     struct manifest_piece piece = { .level = level, .run = level ? 0 : id, .shadowed = id % 3, .hiding = id % 5 };
-    piece.properties = (struct segment_properties){ .id = id, .bytes = 1000 + id, .checksum = id * 77, .entries = 10, .deletes = 1,
-                                                    .least_sequence = id, .greatest_sequence = id + 9, .latest_expiry_ms = UINT64_MAX,
-                                                    .smallest = key_of(smallest), .greatest = key_of(greatest) };
+    piece.properties = (struct segment_properties){ .id = id,
+                                                    .bytes = 1000 + id,
+                                                    .checksum = id * 77,
+                                                    .entries = 10,
+                                                    .deletes = 1,
+                                                    .least_sequence = id,
+                                                    .greatest_sequence = id + 9,
+                                                    .latest_expiry_ms = UINT64_MAX,
+                                                    .smallest = key_of(smallest),
+                                                    .greatest = key_of(greatest) };
     return piece;
 }
 
 static int create_collection(struct manifest *m, uint32_t id, const char *name)
 {
-    struct manifest_collection words = { .id = id, .name = (char *)(uintptr_t)name, .kind = 1, .default_ttl_ms = 5, .log_position = 64 };
+    struct manifest_collection words = {
+        .id = id, .name = (char *)(uintptr_t)name, .kind = 1, .default_ttl_ms = 5, .log_position = 64
+    };
     return manifest_commit(m, &(struct manifest_edit){ .collection = id, .create = &words });
 }
 
 static int add_piece(struct manifest *m, uint32_t collection, uint64_t id)
 {
     struct manifest_piece piece = piece_of(id, 0, "a", "m");
-    return manifest_commit(m, &(struct manifest_edit){ .collection = collection, .add = &piece, .add_count = 1, .has_log_position = true,
-                                                       .log_position = 100 + id, .has_next_run = true, .next_run = id + 1,
-                                                       .has_last_sequence = true, .last_sequence = id + 9 });
+    return manifest_commit(m, &(struct manifest_edit){ .collection = collection,
+                                                       .add = &piece,
+                                                       .add_count = 1,
+                                                       .has_log_position = true,
+                                                       .log_position = 100 + id,
+                                                       .has_next_run = true,
+                                                       .next_run = id + 1,
+                                                       .has_last_sequence = true,
+                                                       .last_sequence = id + 9 });
 }
 
 static const struct manifest_collection *find(const struct manifest_state *state, uint32_t id)
@@ -72,17 +87,24 @@ static void edits_survive_reopening(void **unused)
     assert_int_equal(create_collection(m, 1, "users"), NACRE_OK);
     assert_int_equal(create_collection(m, 2, "mail"), NACRE_OK);
     assert_int_equal(add_piece(m, 1, 7), NACRE_OK);
-    struct manifest_piece old = piece_of(7, 0, "a", "m"), left = piece_of(7, 0, "a", "m"), moved = piece_of(8, 2, "c", "k");
+    struct manifest_piece old = piece_of(7, 0, "a", "m"), left = piece_of(7, 0, "a", "m"),
+                          moved = piece_of(8, 2, "c", "k");
     left.has_end = true;
     left.end = key_of("c");
     moved.has_begin = true;
     moved.begin = key_of("c");
     struct manifest_piece added[] = { left, moved };
-    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .remove = &old, .remove_count = 1, .add = added, .add_count = 2 }),
-                     NACRE_OK);
+    assert_int_equal(
+        manifest_commit(m,
+                        &(struct manifest_edit){
+                            .collection = 1, .remove = &old, .remove_count = 1, .add = added, .add_count = 2 }),
+        NACRE_OK);
     assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 2, .drop = true }), NACRE_OK);
-    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_opening = true, .opening = 4, .has_next_log_file = true,
-                                                                 .next_log_file = 9 }), NACRE_OK);
+    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_opening = true,
+                                                                 .opening = 4,
+                                                                 .has_next_log_file = true,
+                                                                 .next_log_file = 9 }),
+                     NACRE_OK);
     uint64_t id = manifest_next_segment_id(m);
     assert_true(id >> 32 == 4);
     assert_true(manifest_next_segment_id(m) != id);
@@ -111,7 +133,8 @@ static void edits_survive_reopening(void **unused)
         assert_true(slice_equal(buffer_slice(&second->begin), slice_text("c")));
         manifest_state_free(&state);
         if (again == 1) { /* a commit begins a new generation */
-            assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true, .clean_log_end = 0 }), NACRE_OK);
+            assert_int_equal(
+                manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true, .clean_log_end = 0 }), NACRE_OK);
             assert_int_equal(manifest_generation(m), 2);
         }
         manifest_close(m);
@@ -131,8 +154,11 @@ static void edits_that_do_not_fit_are_refused_and_change_nothing(void **unused)
     assert_int_equal(add_piece(m, 3, 1), NACRE_NOT_FOUND);
     struct manifest_piece missing = piece_of(7, 0, "a", "m"), wrong = piece_of(8, 0, "m", "a");
     uint64_t bytes = manifest_bytes(m);
-    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .remove = &missing, .remove_count = 1 }), NACRE_CORRUPT);
-    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .add = &wrong, .add_count = 1 }), NACRE_CORRUPT);
+    assert_int_equal(
+        manifest_commit(m, &(struct manifest_edit){ .collection = 1, .remove = &missing, .remove_count = 1 }),
+        NACRE_CORRUPT);
+    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .add = &wrong, .add_count = 1 }),
+                     NACRE_CORRUPT);
     assert_int_equal(manifest_bytes(m), bytes);
     assert_int_equal(manifest_copy_state(m, &state), NACRE_OK);
     assert_int_equal(find(&state, 1)->piece_count, 0);
@@ -151,8 +177,12 @@ static void a_grown_file_gives_way_to_a_new_generation(void **unused)
     assert_int_equal(create_collection(m, 1, "users"), NACRE_OK);
     for (uint64_t i = 0; i < 20000; i++) {
         struct manifest_piece old = piece_of(i, 0, "a", "m"), fresh = piece_of(i + 1, 0, "a", "m");
-        assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .remove = &old, .remove_count = i > 0, .add = &fresh,
-                                                                     .add_count = 1 }), NACRE_OK);
+        assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1,
+                                                                     .remove = &old,
+                                                                     .remove_count = i > 0,
+                                                                     .add = &fresh,
+                                                                     .add_count = 1 }),
+                         NACRE_OK);
     }
     assert_true(manifest_generation(m) > 1);
     assert_true(manifest_bytes(m) < (1u << 20) + 4096);
@@ -210,7 +240,8 @@ static void a_power_cut_at_any_call_loses_no_acknowledged_commit(void **unused)
             assert_int_equal(manifest_copy_state(m, &state), NACRE_OK);
             assert_true(state.opening == done || state.opening == done + 1);
             manifest_state_free(&state);
-            assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_opening = true, .opening = 100 }), NACRE_OK);
+            assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_opening = true, .opening = 100 }),
+                             NACRE_OK);
             manifest_close(m);
             os_memory_cut_at(os, os_memory_calls(os) + 1); /* and again, right after it */
             os_memory_restart(os, seed);
@@ -285,7 +316,9 @@ static nacre_os *closed_store(bool cleanly)
     assert_int_equal(manifest_create(os, STORE, &m), NACRE_OK);
     assert_int_equal(create_collection(m, 1, "users"), NACRE_OK);
     assert_int_equal(add_piece(m, 1, 3), NACRE_OK);
-    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true, .clean_log_end = cleanly ? 77 : 0 }), NACRE_OK);
+    assert_int_equal(
+        manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true, .clean_log_end = cleanly ? 77 : 0 }),
+        NACRE_OK);
     manifest_close(m);
     return os;
 }
@@ -346,7 +379,8 @@ static void a_torn_tail_is_logged_cut_off_and_never_written_behind(void **unused
     nacre_os *os = closed_store(false);
     struct manifest *m;
     struct manifest_state state;
-    assert_int_equal(os_memory_resize(os, FIRST, size_of(os, FIRST) + 30), NACRE_OK); /* zeros: a write that did not come */
+    assert_int_equal(os_memory_resize(os, FIRST, size_of(os, FIRST) + 30),
+                     NACRE_OK); /* zeros: a write that did not come */
     torn_lines = 0;
     assert_int_equal(manifest_open(os, STORE, false, &logger, &m), NACRE_OK);
     assert_int_equal(torn_lines, 1);

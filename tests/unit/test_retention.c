@@ -9,7 +9,7 @@
 #include "tree/retention.h"
 
 #define VERSIONS 10
-#define KEYS 3
+#define KEYS     3
 
 struct history { /* of one key: newest first; the first `inputs` are merged, the others lie beneath */
     struct entry entries[VERSIONS];
@@ -78,8 +78,11 @@ static void make_world(struct world *w)
         for (size_t i = 0; i < h->count; i++) {
             sequence[k] -= 1 + below(3);
             bool put = below(3) > 0;
-            h->entries[i] = (struct entry){ .key = slice_text(names[k]), .sequence = sequence[k], .type = put ? ENTRY_PUT : ENTRY_DELETE,
-                                            .value = { "v", put }, .expiry_ms = put && below(4) == 0 ? 50 + below(100) : 0 };
+            h->entries[i] = (struct entry){ .key = slice_text(names[k]),
+                                            .sequence = sequence[k],
+                                            .type = put ? ENTRY_PUT : ENTRY_DELETE,
+                                            .value = { "v", put },
+                                            .expiry_ms = put && below(4) == 0 ? 50 + below(100) : 0 };
         }
     }
     w->range_count = below(2) ? 0 : below(4);
@@ -87,7 +90,8 @@ static void make_world(struct world *w)
         static const char *const bounds[] = { "", "a", "b", "ba", "c" };
         size_t begin = below(4);
         size_t end = begin + 1 + below(5 - begin);
-        w->ranges[i] = (struct range_delete){ slice_text(bounds[begin]), slice_text(end < 5 ? bounds[end] : ""), 10 + below(31) };
+        w->ranges[i] =
+            (struct range_delete){ slice_text(bounds[begin]), slice_text(end < 5 ? bounds[end] : ""), 10 + below(31) };
     }
     w->snapshot_count = below(4);
     for (size_t i = 0; i < w->snapshot_count; i++) {
@@ -96,8 +100,9 @@ static void make_world(struct world *w)
 }
 
 /* The version that a viewer reads, or NULL: from lists of entries one beneath the other, under the given ranges. */
-static const struct entry *read_at(const struct world *w, size_t k, const struct entry *upper, size_t upper_count, bool with_inputs,
-                                   const struct range_delete *ranges, size_t range_count, uint64_t viewer)
+static const struct entry *read_at(const struct world *w, size_t k, const struct entry *upper, size_t upper_count,
+                                   bool with_inputs, const struct range_delete *ranges, size_t range_count,
+                                   uint64_t viewer)
 {
     const struct history *h = &w->keys[k];
     const struct entry *found = NULL;
@@ -112,7 +117,8 @@ static const struct entry *read_at(const struct world *w, size_t k, const struct
     }
     for (size_t i = 0; i < range_count; i++) {
         nacre_slice key = slice_text(names[k]);
-        bool covers = slice_compare(ranges[i].begin, key) <= 0 && (ranges[i].end.size == 0 || slice_compare(key, ranges[i].end) < 0);
+        bool covers = slice_compare(ranges[i].begin, key) <= 0 &&
+                      (ranges[i].end.size == 0 || slice_compare(key, ranges[i].end) < 0);
         if (covers && ranges[i].sequence > found->sequence && ranges[i].sequence <= viewer) {
             return NULL;
         }
@@ -128,7 +134,8 @@ static void check_key(const struct world *w, size_t k, const struct range_delete
         const struct entry *after = read_at(w, k, w->out[k], w->out_count[k], false, kept, kept_count, viewer);
         if ((before != NULL) != (after != NULL) || (before && before->sequence != after->sequence)) {
             print_error("key %s at %llu: %llu before, %llu after", names[k], (unsigned long long)viewer,
-                     before ? (unsigned long long)before->sequence : 0, after ? (unsigned long long)after->sequence : 0);
+                        before ? (unsigned long long)before->sequence : 0,
+                        after ? (unsigned long long)after->sequence : 0);
             assert_true(!"the same version");
         }
     }
@@ -166,8 +173,13 @@ static void every_viewer_sees_the_same_before_and_after(void **unused)
         seed = round * UINT64_C(0x9e3779b97f4a7c15);
         make_world(&w);
         assert_int_equal(range_set_create(w.ranges, w.range_count, &set), NACRE_OK);
-        struct retention r = { .snapshots = w.snapshots, .snapshot_count = w.snapshot_count, .ranges = set, .now_ms = w.now,
-                               .may_be_beneath = may_be_beneath, .keep = keep, .context = &w };
+        struct retention r = { .snapshots = w.snapshots,
+                               .snapshot_count = w.snapshot_count,
+                               .ranges = set,
+                               .now_ms = w.now,
+                               .may_be_beneath = may_be_beneath,
+                               .keep = keep,
+                               .context = &w };
         for (size_t k = 0; k < KEYS; k++) {
             for (size_t i = 0; i < w.keys[k].inputs; i++) {
                 assert_int_equal(retention_add(&r, &w.keys[k].entries[i]), NACRE_OK);
@@ -189,8 +201,8 @@ static void every_viewer_sees_the_same_before_and_after(void **unused)
             check_key(&w, k, kept, kept_count);
             check_nothing_superfluous(&w, k);
         }
-        assert_true(kept_count == 0 || w.snapshot_count > 0 || may_be_beneath(&w, slice_text("a")) || may_be_beneath(&w, slice_text("b")) ||
-                    may_be_beneath(&w, slice_text("ba")));
+        assert_true(kept_count == 0 || w.snapshot_count > 0 || may_be_beneath(&w, slice_text("a")) ||
+                    may_be_beneath(&w, slice_text("b")) || may_be_beneath(&w, slice_text("ba")));
         retention_free(&r);
         range_set_free(set);
     }
@@ -198,8 +210,12 @@ static void every_viewer_sees_the_same_before_and_after(void **unused)
 
 static void feed(struct world *w, struct retention *r, const struct entry *entries, size_t count)
 {
-    *r = (struct retention){ .snapshots = w->snapshots, .snapshot_count = w->snapshot_count, .now_ms = w->now,
-                             .may_be_beneath = may_be_beneath, .keep = keep, .context = w };
+    *r = (struct retention){ .snapshots = w->snapshots,
+                             .snapshot_count = w->snapshot_count,
+                             .now_ms = w->now,
+                             .may_be_beneath = may_be_beneath,
+                             .keep = keep,
+                             .context = w };
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(retention_add(r, &entries[i]), NACRE_OK);
     }
@@ -212,8 +228,10 @@ static void a_put_and_its_delete_vanish_when_nothing_is_beneath(void **unused)
     (void)unused;
     struct world w = { .now = 100 };
     struct retention r;
-    const struct entry entries[] = { { .key = slice_text("a"), .sequence = 9, .type = ENTRY_DELETE },
-                                     { .key = slice_text("a"), .sequence = 5, .type = ENTRY_PUT, .value = { "v", 1 } } };
+    const struct entry entries[] = {
+        { .key = slice_text("a"), .sequence = 9, .type = ENTRY_DELETE },
+        { .key = slice_text("a"), .sequence = 5, .type = ENTRY_PUT, .value = { "v", 1 } }
+    };
     feed(&w, &r, entries, 2);
     assert_int_equal(w.out_count[0], 0);
     w.keys[0].count = 1; /* now something is */
@@ -239,7 +257,9 @@ static void an_expired_entry_still_hides_what_is_beneath(void **unused)
     (void)unused;
     struct world w = { .now = 100 };
     struct retention r;
-    const struct entry expired = { .key = slice_text("a"), .sequence = 9, .type = ENTRY_PUT, .value = { "v", 1 }, .expiry_ms = 100 };
+    const struct entry expired = {
+        .key = slice_text("a"), .sequence = 9, .type = ENTRY_PUT, .value = { "v", 1 }, .expiry_ms = 100
+    };
     w.keys[0].count = 1;
     feed(&w, &r, &expired, 1);
     assert_int_equal(w.out_count[0], 1);

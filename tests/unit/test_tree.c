@@ -11,7 +11,8 @@ static void random_writes(struct fixture *f, bool ranges, bool expiry)
             fixture_delete_range(f, key, key + 1 + (unsigned)fixture_random(f, TREE_KEYS - key));
         } else {
             bool put = fixture_random(f, 4) < (mostly_deletes ? 1 : 3);
-            fixture_put(f, key, put, expiry && fixture_random(f, 3) == 0 ? fixture_clock() + 1 + fixture_random(f, 3000) : 0);
+            fixture_put(f, key, put,
+                        expiry && fixture_random(f, 3) == 0 ? fixture_clock() + 1 + fixture_random(f, 3000) : 0);
         }
     }
 }
@@ -31,7 +32,8 @@ static void random_snapshots(struct fixture *f)
 
 static void random_compaction(struct fixture *f)
 {
-    unsigned begin = (unsigned)fixture_random(f, TREE_KEYS), end = begin + (unsigned)fixture_random(f, TREE_KEYS - begin);
+    unsigned begin = (unsigned)fixture_random(f, TREE_KEYS),
+             end = begin + (unsigned)fixture_random(f, TREE_KEYS - begin);
     bool all = fixture_random(f, 3) == 0;
     nacre_slice open = { NULL, 0 };
     assert_int_equal(tree_compact(f->tree, all ? open : fixture_key(begin), all ? open : fixture_key(end)), NACRE_OK);

@@ -11,7 +11,7 @@ struct churn {
 
 static nacre_slice many_key(uint32_t index, char room[32])
 {
-    return slice_of(room, (size_t)sprintf(room, "user:one-long-prefix:%06u", index));
+    return slice_of(room, (size_t)snprintf(room, 32, "user:one-long-prefix:%06u", index));
 }
 
 static nacre_slice many_value(uint32_t value, char room[64])
@@ -46,8 +46,10 @@ static void churn_close(struct churn *c)
 static void write_key(struct churn *c, uint32_t key, uint32_t value)
 {
     char key_room[32], value_room[64];
-    struct entry entry = { .key = many_key(key, key_room), .value = value ? many_value(value, value_room) : (nacre_slice){ "", 0 },
-                           .sequence = ++c->f.sequence, .type = value ? ENTRY_PUT : ENTRY_DELETE };
+    struct entry entry = { .key = many_key(key, key_room),
+                           .value = value ? many_value(value, value_room) : (nacre_slice){ "", 0 },
+                           .sequence = ++c->f.sequence,
+                           .type = value ? ENTRY_PUT : ENTRY_DELETE };
     assert_int_equal(memtable_reserve(c->f.memtable, 1, 128), NACRE_OK);
     assert_int_equal(memtable_put(c->f.memtable, &entry), NACRE_OK);
     c->values[key] = value;
@@ -101,7 +103,10 @@ static uint64_t live_bytes(const struct churn *c)
 
 static void sum_size(void *context, const char *name)
 {
-    struct { nacre_os *os; uint64_t bytes; } *sum = context;
+    struct {
+        nacre_os *os;
+        uint64_t bytes;
+    } *sum = context;
     char path[128];
     nacre_file *file;
     uint64_t size = 0;
@@ -115,7 +120,10 @@ static void sum_size(void *context, const char *name)
 
 static uint64_t disk_bytes(struct churn *c)
 {
-    struct { nacre_os *os; uint64_t bytes; } sum = { c->f.os, 0 };
+    struct {
+        nacre_os *os;
+        uint64_t bytes;
+    } sum = { c->f.os, 0 };
     assert_int_equal(c->f.os->list(c->f.os->context, "/s/segments", sum_size, &sum), NACRE_OK);
     return sum.bytes;
 }
@@ -356,7 +364,8 @@ static void compacting_everything_leaves_one_clean_run(void **unused)
             flush_and_settle(&c);
         }
     }
-    assert_int_equal(tree_compact(c.f.tree, open, open), NACRE_OK); /* with a snapshot: old versions and deletes may stay */
+    assert_int_equal(tree_compact(c.f.tree, open, open),
+                     NACRE_OK); /* with a snapshot: old versions and deletes may stay */
     check_all(&c);
     c.f.snapshot_count = 0;
     assert_int_equal(fixture_reopen(&c.f), NACRE_OK); /* what is shadowed is known from the manifest */
@@ -405,10 +414,13 @@ static void compacting_a_range_leaves_the_rest_alone(void **unused)
     assert_true(stats.bytes_merged_written < before / 8);
     check_all(&c);
     struct version *v = tree_version(c.f.tree);
-    struct key_range { nacre_slice begin, end; } range = { many_key(5000, begin), many_key(6000, end) };
+    struct key_range {
+        nacre_slice begin, end;
+    } range = { many_key(5000, begin), many_key(6000, end) };
     struct cursor **children = NULL;
     size_t count = 0, capacity = 0;
-    assert_int_equal(version_cursors(v, range.begin, range.end, (nacre_slice){ NULL, 0 }, &children, &count, &capacity), NACRE_OK);
+    assert_int_equal(version_cursors(v, range.begin, range.end, (nacre_slice){ NULL, 0 }, &children, &count, &capacity),
+                     NACRE_OK);
     assert_int_equal(count, 1); /* one run holds the range */
     cursor_close(children[0]);
     free(children);

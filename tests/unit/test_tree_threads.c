@@ -2,7 +2,7 @@
 #include "tree_fixture.h"
 #include <pthread.h>
 
-#define KEYS 3000u
+#define KEYS   3000u
 #define ROUNDS 60u
 
 struct shared {
@@ -46,7 +46,7 @@ static int no_snapshots(void *context, uint64_t **sequences, size_t *count)
 
 static __attribute__((noinline)) nacre_slice number_key(unsigned key, char room[32])
 {
-    return slice_of(room, (size_t)sprintf(room, "key-%06u", key));
+    return slice_of(room, (size_t)snprintf(room, 32, "key-%06u", key));
 }
 
 static void *merge_on(void *context)
@@ -70,7 +70,9 @@ static void *compact_on(void *context)
         char begin[32], end[32];
         unsigned from = i * 611 % KEYS;
         nacre_slice first = number_key(from, begin), last = number_key(from + 400, end);
-        assert_int_equal(tree_compact(s->f.tree, i % 5 ? first : (nacre_slice){ NULL, 0 }, i % 5 ? last : (nacre_slice){ NULL, 0 }), NACRE_OK);
+        assert_int_equal(
+            tree_compact(s->f.tree, i % 5 ? first : (nacre_slice){ NULL, 0 }, i % 5 ? last : (nacre_slice){ NULL, 0 }),
+            NACRE_OK);
         clock_sleep_ns(2000000);
     }
     return NULL;
@@ -146,7 +148,10 @@ static void flush_round(struct shared *s, uint64_t round)
     for (unsigned i = 0; i < KEYS; i++) {
         char room[32];
         unsigned key = (unsigned)((i * UINT64_C(7919)) % KEYS);
-        struct entry entry = { .key = number_key(key, room), .value = { &round, sizeof round }, .sequence = ++s->f.sequence, .type = ENTRY_PUT };
+        struct entry entry = { .key = number_key(key, room),
+                               .value = { &round, sizeof round },
+                               .sequence = ++s->f.sequence,
+                               .type = ENTRY_PUT };
         assert_int_equal(memtable_reserve(s->f.memtable, 1, 64), NACRE_OK);
         assert_int_equal(memtable_put(s->f.memtable, &entry), NACRE_OK);
     }

@@ -19,9 +19,9 @@
 #include "tree/merge_cursor.h"
 #include "tree/tree.h"
 
-#define TREE_KEYS 90
+#define TREE_KEYS      90
 #define TREE_SNAPSHOTS 8
-#define TREE_EVENTS 60000
+#define TREE_EVENTS    60000
 
 struct event { /* one write: newest last */
     uint64_t sequence, expiry_ms;
@@ -51,7 +51,10 @@ struct fixture {
 };
 
 static _Atomic uint64_t fixture_now_ms;
-static inline uint64_t fixture_clock(void) { return atomic_load_explicit(&fixture_now_ms, memory_order_relaxed); }
+static inline uint64_t fixture_clock(void)
+{
+    return atomic_load_explicit(&fixture_now_ms, memory_order_relaxed);
+}
 
 static inline uint64_t fixture_random(struct fixture *f, uint64_t bound)
 {
@@ -70,9 +73,9 @@ static inline nacre_slice fixture_key(unsigned index)
         for (unsigned i = 0; i <= TREE_KEYS; i++) {
             char *at = keys[i];
             if (i < 30) {
-                sizes[i] = (size_t)sprintf(at, "%.*s", (int)i + 1, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+                sizes[i] = (size_t)snprintf(at, sizeof keys[i], "%.*s", (int)i + 1, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
             } else if (i < 60) {
-                sizes[i] = (size_t)sprintf(at, "common-prefix-of-many-bytes-%02u", i);
+                sizes[i] = (size_t)snprintf(at, sizeof keys[i], "common-prefix-of-many-bytes-%02u", i);
                 if (i % 3 == 0) {
                     at[sizes[i]++] = 0;
                 }
@@ -145,7 +148,8 @@ static inline int fixture_reopen(struct fixture *f)
         struct manifest_state state;
         status = manifest_copy_state(f->manifest, &state);
         if (status == NACRE_OK) {
-            status = manifest_commit(f->manifest, &(struct manifest_edit){ .has_opening = true, .opening = state.opening + 1 });
+            status = manifest_commit(f->manifest,
+                                     &(struct manifest_edit){ .has_opening = true, .opening = state.opening + 1 });
             manifest_state_free(&state);
         }
     }
@@ -175,16 +179,22 @@ static inline void fixture_open(struct fixture *f, const struct kind *kind, uint
     atomic_init(&f->tuning.level0_runs, 4);
     atomic_init(&f->tuning.tombstone_percent, 25);
     atomic_init(&f->tuning.block_bytes, 512);
-    f->env = (struct tree_env){ .segments = &f->segments, .tuning = &f->tuning, .context = f, .snapshots = fixture_snapshots,
-                                .publish = fixture_publish, .stop = &f->stop };
+    f->env = (struct tree_env){ .segments = &f->segments,
+                                .tuning = &f->tuning,
+                                .context = f,
+                                .snapshots = fixture_snapshots,
+                                .publish = fixture_publish,
+                                .stop = &f->stop };
     f->events = calloc(TREE_EVENTS, sizeof *f->events);
     assert_non_null(f->events);
     assert_int_equal(manifest_create(f->os, "/s", &f->manifest), NACRE_OK);
     f->env.manifest = f->manifest;
     char name[] = "users";
     struct manifest_collection words = { .id = 1, .name = name, .kind = kind->code };
-    assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .has_opening = true, .opening = 1 }), NACRE_OK);
-    assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .collection = 1, .create = &words }), NACRE_OK);
+    assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .has_opening = true, .opening = 1 }),
+                     NACRE_OK);
+    assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .collection = 1, .create = &words }),
+                     NACRE_OK);
     assert_int_equal(fixture_load(f), NACRE_OK);
     assert_int_equal(memtable_create(f->chunks, &f->memtable), NACRE_OK);
 }
@@ -207,8 +217,11 @@ static inline void fixture_put(struct fixture *f, unsigned key, bool put, uint64
 {
     char room[256];
     uint32_t value = (uint32_t)f->event_count + 1;
-    struct entry entry = { .key = fixture_key(key), .sequence = ++f->sequence, .type = put ? ENTRY_PUT : ENTRY_DELETE,
-                           .value = put ? fixture_value(value, room) : (nacre_slice){ "", 0 }, .expiry_ms = put ? expiry_ms : 0 };
+    struct entry entry = { .key = fixture_key(key),
+                           .sequence = ++f->sequence,
+                           .type = put ? ENTRY_PUT : ENTRY_DELETE,
+                           .value = put ? fixture_value(value, room) : (nacre_slice){ "", 0 },
+                           .expiry_ms = put ? expiry_ms : 0 };
     assert_int_equal(memtable_reserve(f->memtable, 1, 512), NACRE_OK);
     assert_int_equal(memtable_put(f->memtable, &entry), NACRE_OK);
     assert_true(f->event_count < TREE_EVENTS);
@@ -217,7 +230,8 @@ static inline void fixture_put(struct fixture *f, unsigned key, bool put, uint64
 
 static inline void fixture_delete_range(struct fixture *f, unsigned begin, unsigned end)
 {
-    struct range_delete range = { fixture_key(begin), end < TREE_KEYS ? fixture_key(end) : (nacre_slice){ "", 0 }, ++f->sequence };
+    struct range_delete range = { fixture_key(begin), end < TREE_KEYS ? fixture_key(end) : (nacre_slice){ "", 0 },
+                                  ++f->sequence };
     assert_int_equal(memtable_delete_range(f->memtable, &range), NACRE_OK);
     f->events[f->event_count++] = (struct event){ .sequence = f->sequence, .begin = begin, .end = end };
 }
@@ -235,13 +249,18 @@ static inline int fixture_flush(struct fixture *f)
 
 /* ---- comparing ---- */
 
-struct seen { bool live; uint32_t value; uint64_t sequence; };
+struct seen {
+    bool live;
+    uint32_t value;
+    uint64_t sequence;
+};
 
 /* What a viewer of flushed data must see. */
 static inline void model_at(const struct fixture *f, uint64_t viewer, struct seen seen[TREE_KEYS])
 {
     memset(seen, 0, TREE_KEYS * sizeof *seen);
-    for (size_t i = 0; i < f->event_count && f->events[i].sequence <= viewer && f->events[i].sequence <= f->flushed_sequence; i++) {
+    for (size_t i = 0;
+         i < f->event_count && f->events[i].sequence <= viewer && f->events[i].sequence <= f->flushed_sequence; i++) {
         const struct event *e = &f->events[i];
         for (unsigned k = e->begin; k < e->end; k++) {
             seen[k].live = false;
@@ -261,7 +280,8 @@ static inline bool same_value(nacre_slice found, uint32_t value)
 
 static inline bool entry_is_live(const struct version *v, const struct entry *e, uint64_t viewer)
 {
-    return e->type == ENTRY_PUT && !(e->expiry_ms && e->expiry_ms <= fixture_clock()) && version_covering(v, e->key, viewer, NULL) < e->sequence;
+    return e->type == ENTRY_PUT && !(e->expiry_ms && e->expiry_ms <= fixture_clock()) &&
+           version_covering(v, e->key, viewer, NULL) < e->sequence;
 }
 
 static inline void check_gets(const struct version *v, uint64_t viewer, const struct seen seen[TREE_KEYS])
@@ -273,9 +293,12 @@ static inline void check_gets(const struct version *v, uint64_t viewer, const st
         struct pin pin = { NULL, NULL };
         version_prefetch(v, &lookup);
         int status = version_get(v, &lookup, 0, &entry, &pin);
-        bool live = status == NACRE_OK && entry.type == ENTRY_PUT && !(entry.expiry_ms && entry.expiry_ms <= fixture_clock());
-        if ((status != NACRE_OK && status != NACRE_NOT_FOUND) || live != seen[k].live || (live && !same_value(entry.value, seen[k].value))) {
-            print_error("get of key %u at %llu: status %d, live %d, expected live %d\n", k, (unsigned long long)viewer, status, live, seen[k].live);
+        bool live =
+            status == NACRE_OK && entry.type == ENTRY_PUT && !(entry.expiry_ms && entry.expiry_ms <= fixture_clock());
+        if ((status != NACRE_OK && status != NACRE_NOT_FOUND) || live != seen[k].live ||
+            (live && !same_value(entry.value, seen[k].value))) {
+            print_error("get of key %u at %llu: status %d, live %d, expected live %d\n", k, (unsigned long long)viewer,
+                        status, live, seen[k].live);
             assert_true(!"the right value");
         }
         pin_release(&pin);
@@ -283,7 +306,8 @@ static inline void check_gets(const struct version *v, uint64_t viewer, const st
 }
 
 /* One pass over [begin, end) forward or backward; every live key must come once, in order. */
-static inline void check_scan(const struct version *v, uint64_t viewer, const struct seen seen[TREE_KEYS], unsigned begin, unsigned end, bool reverse)
+static inline void check_scan(const struct version *v, uint64_t viewer, const struct seen seen[TREE_KEYS],
+                              unsigned begin, unsigned end, bool reverse)
 {
     struct cursor **children = NULL, *merged;
     size_t count = 0, capacity = 0;
@@ -329,7 +353,8 @@ static inline void check_scan(const struct version *v, uint64_t viewer, const st
     assert_int_equal(merged->status, NACRE_OK);
     for (unsigned k = begin; k < end; k++) {
         if (got[k] != seen[k].live) {
-            print_error("scan (reverse %d) of key %u at %llu: live %d, expected %d\n", reverse, k, (unsigned long long)viewer, got[k], seen[k].live);
+            print_error("scan (reverse %d) of key %u at %llu: live %d, expected %d\n", reverse, k,
+                        (unsigned long long)viewer, got[k], seen[k].live);
             assert_true(!"the same keys");
         }
     }
@@ -345,7 +370,8 @@ static inline void fixture_check(struct fixture *f)
         uint64_t viewer = s < f->snapshot_count ? f->snapshots[s] : SEQUENCE_MAX;
         model_at(f, viewer, seen);
         check_gets(v, viewer, seen);
-        unsigned begin = (unsigned)fixture_random(f, TREE_KEYS), end = begin + 1 + (unsigned)fixture_random(f, TREE_KEYS - begin);
+        unsigned begin = (unsigned)fixture_random(f, TREE_KEYS),
+                 end = begin + 1 + (unsigned)fixture_random(f, TREE_KEYS - begin);
         check_scan(v, viewer, seen, 0, TREE_KEYS, false);
         check_scan(v, viewer, seen, 0, TREE_KEYS, true);
         check_scan(v, viewer, seen, begin, end, false);
