@@ -70,12 +70,13 @@ static int copy_segment(struct copying *copying, uint64_t id)
     int status = os_path(directory, copying->path, "segments");
     for (int index = 0; index < 2 && status == NACRE_OK; index++) {
         if ((status = segment_path(&copying->store->segments, id, index, from)) != NACRE_OK ||
-            (status = segment_path(&there, id, index, to)) != NACRE_OK || os_exists(copying->os, to)) {
-            continue; /* several pieces name one segment */
+            (status = segment_path(&there, id, index, to)) != NACRE_OK) {
+            break;
         }
         status = link_or_copy(copying, from, to);
-        if (index && status == NACRE_NOT_FOUND) {
-            status = NACRE_OK; /* side files are made again when missing */
+        /* Several pieces may name one segment; side files are made again when missing. */
+        if (status == NACRE_EXISTS || (index && status == NACRE_NOT_FOUND)) {
+            status = NACRE_OK;
         }
     }
     return status;
@@ -98,8 +99,9 @@ static int copy_log(struct copying *copying, uint32_t first, wal_position end)
     for (uint32_t number = first; number <= WAL_FILE(end) && status == NACRE_OK; number++) {
         char from[OS_PATH_MAX], to[OS_PATH_MAX];
         if ((status = os_path(from, copying->store->log_path, WAL_FILE_NAME, number)) == NACRE_OK &&
-            (status = os_path(to, copying->path, "log/" WAL_FILE_NAME, number)) == NACRE_OK && os_exists(copying->os, from)) {
+            (status = os_path(to, copying->path, "log/" WAL_FILE_NAME, number)) == NACRE_OK) {
             status = copy_file(copying, from, to, number == WAL_FILE(end) ? WAL_OFFSET(end) : UINT64_MAX);
+            status = status == NACRE_NOT_FOUND ? NACRE_OK : status; /* numbers may have been skipped; recovery knows by the files' headers */
         }
     }
     return status;
@@ -141,10 +143,11 @@ static int copy_tuning(struct copying *copying)
 {
     char from[OS_PATH_MAX], to[OS_PATH_MAX];
     int status = os_path(from, copying->store->path, "tuning.json");
-    if (status != NACRE_OK || !os_exists(copying->os, from) || (status = os_path(to, copying->path, "tuning.json")) != NACRE_OK) {
+    if (status != NACRE_OK || (status = os_path(to, copying->path, "tuning.json")) != NACRE_OK) {
         return status;
     }
-    return copy_file(copying, from, to, UINT64_MAX);
+    status = copy_file(copying, from, to, UINT64_MAX);
+    return status == NACRE_NOT_FOUND ? NACRE_OK : status;
 }
 
 /* house_lock and a hold on the removal of segments are held. */

@@ -20,7 +20,8 @@
 
 #define GAP_SLOTS 8u
 #define GAP_KEY_MAX 128u  /* longer keys make no gaps */
-#define GAP_WORTH 16u     /* dead keys in a row that make a cursor register one */
+#define GAP_WORTH 128u    /* dead keys in a row that make a cursor register one */
+#define GAP_GROWTH 16u    /* dead keys behind a gap that make it grow */
 
 struct gap {
     uint64_t since;       /* UINT64_MAX while tentative */

@@ -154,7 +154,9 @@ static int look_at_directory(const nacre_store *store, const nacre_options *opti
     if (status != NACRE_OK) {
         return status;
     }
-    *present = os_exists(store->os, path);
+    if ((status = os_look(store->os, path, present)) != NACRE_OK) {
+        return status;
+    }
     if (*present) {
         return options->error_if_exists ? fail(NACRE_EXISTS, "%s: there is a store already", store->path) : NACRE_OK;
     }

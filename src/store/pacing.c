@@ -25,6 +25,16 @@ static uint64_t sealed_limit(const nacre_store *store)
     return total > 2 * seal ? total - seal : total / 2 + 1;
 }
 
+void pacing_apply(nacre_store *store)
+{
+    double merges = (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
+    double sealed = (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
+    double worst = merges > sealed ? merges : sealed;
+    worst = worst > 1 ? 1 : worst;
+    double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
+    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB), memory_order_relaxed);
+}
+
 void pacing_update(nacre_store *store)
 {
     uint64_t debt = 0;
@@ -33,12 +43,8 @@ void pacing_update(nacre_store *store)
         debt += tree_debt(store->collections[i]->tree);
     }
     pthread_mutex_unlock(&store->collections_lock);
-    double merges = (double)debt / (double)merge_debt_limit(store);
-    double sealed = (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
-    double worst = merges > sealed ? merges : sealed;
-    worst = worst > 1 ? 1 : worst;
-    double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
-    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB), memory_order_relaxed);
+    atomic_store_explicit(&store->merge_debt, debt, memory_order_relaxed);
+    pacing_apply(store);
 }
 
 void store_progress(nacre_store *store)

@@ -154,9 +154,14 @@ static int sync_log_files(const struct replay *replay, wal_position end)
         char path[OS_PATH_MAX];
         nacre_file *file = NULL;
         status = os_path(path, store->log_path, WAL_FILE_NAME, number);
-        if (status == NACRE_OK && os_exists(os, path) && (status = os->open(os->context, path, NACRE_FILE_READ | NACRE_FILE_WRITE, &file)) == NACRE_OK) {
+        if (status == NACRE_OK) {
+            status = os->open(os->context, path, NACRE_FILE_READ | NACRE_FILE_WRITE, &file);
+        }
+        if (status == NACRE_OK) {
             status = os->sync(file);
             os->close(file);
+        } else if (status == NACRE_NOT_FOUND) {
+            status = NACRE_OK; /* numbers may have been skipped */
         }
     }
     return status;

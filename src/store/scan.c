@@ -119,7 +119,7 @@ static int count_dead(nacre_cursor *c, nacre_slice key, bool reverse)
             status = buffer_append_u8(&c->dead_bound, 0); /* the key itself is in the row */
         }
     }
-    if (c->dead_in_row == GAP_WORTH && c->gap_slot < 0) {
+    if (c->dead_in_row == (c->jumped ? GAP_GROWTH : GAP_WORTH) && c->gap_slot < 0) {
         register_gap(c, reverse);
     }
     return status;

@@ -56,7 +56,7 @@ int collection_seal(nacre_collection *collection, const struct table *expected)
     if (status == NACRE_OK) {
         stats_add(&store->stats, STATS_seals, 1);
         work_post(store, WORK_FLUSH, collection);
-        pacing_update(store);
+        pacing_apply(store);
     }
     return status == NACRE_NOT_FOUND ? NACRE_OK : status;
 }

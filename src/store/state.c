@@ -114,7 +114,8 @@ int store_resume(nacre_store *store)
         return NACRE_OK;
     }
     if (state == NACRE_STATE_FAILED) {
-        return fail(NACRE_READ_ONLY, "the store has failed: %s; close it and open it again", store->state_reason);
+        (void)store_check_writable(store); /* sets the reason */
+        return fail_context(NACRE_READ_ONLY, "only closing the store and opening it again helps");
     }
     uint64_t space = UINT64_MAX;
     int status = store->os->space(store->os->context, store->path, &space);

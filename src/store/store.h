@@ -115,6 +115,7 @@ struct nacre_store {
     _Atomic bool resuming;       /* nacre_resume is flushing what a failed log held */
     _Atomic bool log_failed;     /* a sync of the log failed; until nacre_resume */
     _Atomic(struct view *) retired_views;
+    _Atomic uint64_t merge_debt;   /* bytes, of all trees when last looked at */
     _Atomic uint64_t sealed_bytes; /* memtables waiting for their flush */
     _Atomic uint64_t delay_ns_per_kib; /* pacing */
     pthread_mutex_t progress_lock; /* with progress: a flush or merge ended, the state changed */
@@ -182,6 +183,7 @@ void store_index_wanted(void *context, void *owner);       /* tree_env.index_wan
 /* ---- pacing (pacing.c) ---- */
 int pacing_admit(nacre_store *, size_t bytes, uint32_t timeout_ms); /* may sleep; NACRE_BUSY with the reason */
 int pacing_wait_for_flush(nacre_store *);                  /* recovery: while sealed memtables are over their limit */
+void pacing_apply(nacre_store *);                          /* after seals: takes no lock */
 void pacing_update(nacre_store *);                         /* after seals, flushes, merges */
 void store_progress(nacre_store *);                        /* wakes who waits for progress */
 

@@ -59,7 +59,7 @@ int tuning_load(struct tuning *t, const nacre_os *os, const char *store_path)
     }
     char path[OS_PATH_MAX];
     int status = os_path(path, store_path, "tuning.json");
-    if (status != NACRE_OK || !os_exists(os, path)) {
+    if (status != NACRE_OK) {
         return status;
     }
     struct buffer text = { 0 };
@@ -67,6 +67,7 @@ int tuning_load(struct tuning *t, const nacre_os *os, const char *store_path)
     json_error_t detail;
     status = os_read_file(os, path, 1 << 20, &text);
     if (status != NACRE_OK) {
+        status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
         goto done;
     }
     root = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &detail);

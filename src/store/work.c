@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "store/store.h"
 #include <errno.h>
 #include <time.h>
@@ -201,6 +202,7 @@ static void *worker(void *context)
 {
     nacre_store *store = context;
     struct work *work = &store->work;
+    thread_lower_priority();
     pthread_mutex_lock(&work->lock);
     while (!work->stop) {
         enum work_class class = WORK_FLUSH;
