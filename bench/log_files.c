@@ -358,12 +358,13 @@ static double replay_rate(size_t size, uint64_t total)
         must(status, "wal_append");
     }
     free(bytes);
-    struct wal_replay_options options = { .os = os_posix(), .directory = directory, .end = end };
+    must(wal_sync(w, end), "wal_sync");
+    wal_close(w);
+    struct wal_replay_options options = { .os = os_posix(), .directory = directory, .truncate = true };
     struct wal_replay_report report;
     uint64_t sum = 0, start = clock_monotonic_ns();
     must(wal_replay(&options, count_record, &sum, &report), "wal_replay");
     double seconds = (double)(clock_monotonic_ns() - start) / 1e9;
-    wal_close(w);
     return (double)sum / 1e6 / seconds;
 }
 

@@ -71,7 +71,8 @@ void wal_get_stats(const struct wal *, struct wal_stats *);
    also overwritten so that it can never be read again, and synced. Damage before it (a bad record followed, here or in a later
    file, by a good one that says the bad place had been synced; a missing file in the middle; a bad file header; anything
    bad before `clean_end`) is NACRE_CORRUPT with file, offset, expected and found, unless `salvage`: then the file is copied to
-   <name>.corrupt, the good records before and after the damage are visited, and the damage is counted. */
+   <name>.corrupt, the good records before and after the damage are visited, and the damage is counted; with truncate it is also
+   made passable, so that later replays visit the same records and report nothing. */
 struct wal_replay_options {
     const nacre_os *os;
     const char *directory;

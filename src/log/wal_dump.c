@@ -46,10 +46,12 @@ static int dump_records(struct replay_file *file, wal_visitor *visit, void *cont
         if (record.is_end) {
             return NACRE_OK;
         }
-        report->records++;
-        report->bytes += record.length;
-        status = visit(context, at, WAL_POSITION(file->number, record.next), record.sequence,
-                       slice_of(file->bytes + offset + WAL_RECORD_HEADER_BYTES, record.length));
+        if (!record.is_filler) {
+            report->records++;
+            report->bytes += record.length;
+            status = visit(context, at, WAL_POSITION(file->number, record.next), record.sequence,
+                           slice_of(file->bytes + offset + WAL_RECORD_HEADER_BYTES, record.length));
+        }
         offset = record.next;
     }
     report->torn_at = WAL_POSITION(file->number, offset);

@@ -4,6 +4,7 @@
      header = magic[8] u32 format, u32 number, u64 size, u32 previous, u32 flags, u64 durable, u64 undecided, u64 void_from, u64 checksum
      record = u64 checksum, u64 sequence, u64 payload_hash, u32 length, u32 durable, payload, padding to 8
      end    = a record of length 0xFFFFFFFF without payload: the file ends here, the log goes on in the next one
+     filler = a record of sequence 2^64-1, payload_hash 0: salvage has laid it over damage, its payload is to be skipped
      mark   = 8 zero bytes where the next record's checksum would be
 
    Invariants:
@@ -108,6 +109,7 @@ enum wal_check wal_header_check(const uint8_t *bytes, uint64_t there, wal_positi
     record->length = record->is_end ? 0 : length;
     record->sequence = load_u64(bytes + 8);
     record->payload_hash = load_u64(bytes + 16);
+    record->is_filler = record->sequence == WAL_FILLER_SEQUENCE && record->payload_hash == 0 && !record->is_end;
     record->durable = decode_durable(at, load_u32(bytes + 28));
     if (record->durable > at) {
         return WAL_BAD_HEADER;
@@ -127,7 +129,7 @@ enum wal_check wal_record_check(const uint8_t *file, uint64_t size, wal_position
 {
     uint64_t offset = WAL_OFFSET(at), there = offset < size ? size - offset : 0;
     enum wal_check check = wal_header_check(file + (there ? offset : 0), there, at, size, record);
-    if (check == WAL_GOOD && !record->is_end) {
+    if (check == WAL_GOOD && !record->is_end && !record->is_filler) {
         record->found = record->payload_hash;
         record->expected = hash_bytes(file + offset + WAL_RECORD_HEADER_BYTES, record->length);
         return record->found == record->expected ? WAL_GOOD : WAL_BAD_PAYLOAD;

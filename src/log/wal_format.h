@@ -9,6 +9,7 @@
 #define WAL_RECORD_HEADER_BYTES 32u
 #define WAL_MARK_BYTES          8u /* zeros behind the newest record: the checksum field of a record that is not there */
 #define WAL_END_LENGTH          UINT32_MAX
+#define WAL_FILLER_SEQUENCE     UINT64_MAX /* a record that salvage laid over damage; its payload means nothing */
 #define WAL_FILE_BYTES_MAX      ((uint64_t)0xFFFFF000u)
 /* What a file needs besides its payloads' own records: header, end record, mark, and the rounding of one payload. */
 #define WAL_FILE_OVERHEAD (WAL_HEADER_BYTES + 2 * WAL_RECORD_HEADER_BYTES + WAL_MARK_BYTES + 8)
@@ -40,7 +41,7 @@ struct wal_record {
     wal_position durable; /* all before it was durable when the record was appended; 0 = not known */
     uint32_t length;      /* of the payload; 0 for an end record */
     uint32_t next;        /* offset behind the record */
-    bool is_end;
+    bool is_end, is_filler;
     uint64_t expected, found; /* of the check that failed */
 };
 

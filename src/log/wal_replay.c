@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 struct walk {
+    bool entered; /* `index` is a file of the log */
     struct replay *r;
     const struct wal_replay_options *options;
     wal_visitor *visit;
@@ -127,12 +128,11 @@ static int read_record(struct replay *r, struct replay_file *file, uint64_t offs
     return status == NACRE_OK && length != WAL_END_LENGTH ? replay_need(r, file, body + length) : status;
 }
 
-/* Hands out records until the file's end record (true) or a bad place. */
-static int read_file(struct walk *w, bool *ended, struct bad_place *bad)
+/* Hands out records until the file's end record or a bad place. */
+static int read_file(struct walk *w, struct bad_place *bad)
 {
     struct replay *r = w->r;
     struct replay_file *file = &r->files[w->index];
-    *ended = false;
     int status = NACRE_OK;
     while (status == NACRE_OK) {
         struct wal_record record;
@@ -152,9 +152,12 @@ static int read_file(struct walk *w, bool *ended, struct bad_place *bad)
         }
         w->offset = record.next;
         if (record.is_end) {
-            *ended = w->ended = true;
+            w->ended = true;
             w->next_durable = record.sequence == 1;
             return NACRE_OK;
+        }
+        if (record.is_filler || at < w->options->from) {
+            continue;
         }
         r->report->records++;
         r->report->bytes += record.length;
@@ -167,6 +170,7 @@ static int read_file(struct walk *w, bool *ended, struct bad_place *bad)
 static void enter_file(struct walk *w, size_t index)
 {
     w->index = index;
+    w->entered = true;
     w->offset = WAL_HEADER_BYTES;
     w->stop = UINT64_MAX;
     for (size_t i = index + 1; i < w->r->count; i++) {
@@ -273,34 +277,49 @@ static void note_damage(struct walk *w, const struct bad_place *bad, wal_positio
     (void)fail(NACRE_CORRUPT, "%s", text);
 }
 
-/* Salvage: keeps the file as it is and goes on with the next good record, in this file or a later one. */
-static int skip_damage(struct walk *w, const struct bad_place *bad)
+/* Salvage, a bad place among the records of a file: goes on with the next good one, or as if the file ended here. */
+static int skip_records(struct walk *w, const struct bad_place *bad)
 {
     struct replay *r = w->r;
-    uint64_t found;
-    if (bad->index == r->count) {
-        w->finished = true;
-        return NACRE_OK;
-    }
     struct replay_file *file = &r->files[bad->index];
+    uint64_t found;
     int status = replay_need(r, file, UINT64_MAX);
-    if (status == NACRE_OK && (!file->header_good || bad->offset >= WAL_HEADER_BYTES)) {
+    if (status == NACRE_OK) {
         status = replay_keep_copy(r, file);
     }
     if (status != NACRE_OK) {
         return status;
     }
-    uint64_t offset = bad->offset < WAL_HEADER_BYTES ? WAL_HEADER_BYTES : bad->offset + 8;
-    if (replay_next_good(file, offset, &found)) {
-        enter_file(w, bad->index);
+    if (replay_next_good(file, bad->offset + WAL_RECORD_HEADER_BYTES, &found)) {
         w->offset = found;
-    } else if (bad->index + 1 < r->count) {
-        size_t next = file_after(r, file->number, 0);
-        enter_file(w, next < r->count ? next : bad->index + 1);
-    } else {
-        w->finished = true;
+        return w->options->truncate ? replay_cover(r, file, bad->offset, found) : NACRE_OK;
     }
-    return NACRE_OK;
+    w->offset = bad->offset + WAL_RECORD_HEADER_BYTES;
+    w->ended = true;
+    w->next_durable = false;
+    return w->options->truncate ? replay_end(r, file, bad->offset) : NACRE_OK;
+}
+
+/* Salvage, a broken chain: goes on with the file behind the break, or ends the log before it. */
+static int skip_break(struct walk *w, const struct bad_place *bad)
+{
+    struct replay *r = w->r;
+    uint32_t previous = w->entered ? r->files[w->index].number : 0;
+    if (bad->index == r->count) {
+        w->finished = true;
+        w->complete = w->entered;
+        w->offset -=
+            w->entered ? WAL_RECORD_HEADER_BYTES : 0; /* an end record that names no next file takes its place */
+        w->ended = false;
+        return NACRE_OK;
+    }
+    struct replay_file *file = &r->files[bad->index];
+    int status = file->header_good ? NACRE_OK : replay_keep_copy(r, file);
+    if (status == NACRE_OK && w->options->truncate) {
+        status = replay_relink(r, file, previous);
+    }
+    enter_file(w, bad->index);
+    return status;
 }
 
 /* Invariant 3. */
@@ -327,7 +346,10 @@ static int judge(struct walk *w, const struct bad_place *bad)
             return NACRE_OK; /* the walk stands before it still */
         }
         note_damage(w, bad, durable);
-        return w->options->salvage ? skip_damage(w, bad) : NACRE_CORRUPT;
+        if (!w->options->salvage) {
+            return NACRE_CORRUPT;
+        }
+        return bad->offset < WAL_HEADER_BYTES ? skip_break(w, bad) : skip_records(w, bad);
     }
     r->report->torn_bytes = bytes;
     r->report->torn_records = records;
@@ -347,40 +369,72 @@ static int judge(struct walk *w, const struct bad_place *bad)
 static int walk_all(struct walk *w)
 {
     struct bad_place bad;
-    bool ended = false, broken = false;
     int status = NACRE_OK;
     while (status == NACRE_OK && !w->finished) {
-        status = read_file(w, &ended, &bad);
-        if (status == NACRE_OK && ended) {
+        bool broken = false;
+        if (!w->ended) {
+            status = read_file(w, &bad);
+            broken = status == NACRE_OK && !w->ended;
+        }
+        if (status == NACRE_OK && w->ended && !w->finished) {
             status = go_on(w, &broken, &bad);
         }
-        if (status == NACRE_OK && !w->finished && (!ended || broken)) {
+        if (status == NACRE_OK && broken && !w->finished) {
             status = judge(w, &bad);
         }
     }
     return status;
 }
 
-/* Stands the walk before the first record at or after `from`; false and a bad place where there is none. */
-static bool find_start(struct walk *w, wal_position from, struct bad_place *bad)
+/* A position whose record was laid over or cut off by salvage lies inside of a filler or behind the file's end record: then the walk stands
+   behind these. */
+static int settle_start(struct walk *w)
+{
+    struct replay_file *file = &w->r->files[w->index];
+    struct wal_record record;
+    int status = replay_need(w->r, file, file->size);
+    if (status != NACRE_OK ||
+        wal_record_check(file->bytes, file->size, WAL_POSITION(file->number, w->offset), &record) == WAL_GOOD) {
+        return status;
+    }
+    uint64_t at = WAL_HEADER_BYTES;
+    while (at < w->offset) {
+        if (wal_record_check(file->bytes, file->size, WAL_POSITION(file->number, at), &record) != WAL_GOOD) {
+            return NACRE_OK;
+        }
+        at = record.next;
+        if (record.is_end) {
+            w->ended = true;
+            w->next_durable = record.sequence == 1;
+            break;
+        }
+    }
+    w->offset = record.is_filler || record.is_end ? at : w->offset;
+    return NACRE_OK;
+}
+
+/* Stands the walk before the first record at or after `from`; a bad place where there is none. */
+static int find_start(struct walk *w, wal_position from, struct bad_place *bad, bool *broken)
 {
     struct replay *r = w->r;
     uint32_t number = WAL_FILE(from) ? WAL_FILE(from) : 1;
     size_t first = file_after(r, 0, number);
-    if (first == r->count) {
+    *broken = first == r->count;
+    if (*broken) {
         if (r->count) {
             break_before(r, 0, false, bad);
         } else {
             *bad = (struct bad_place){ .position = WAL_POSITION(number, 0) };
             describe(bad, "log file " WAL_FILE_NAME " is missing", number);
         }
-        return false;
+        return NACRE_OK;
     }
     enter_file(w, first);
-    if (r->files[first].number == WAL_FILE(from) && WAL_OFFSET(from) > WAL_HEADER_BYTES) {
-        w->offset = WAL_OFFSET(from);
+    if (r->files[first].number != WAL_FILE(from) || WAL_OFFSET(from) <= WAL_HEADER_BYTES) {
+        return NACRE_OK;
     }
-    return true;
+    w->offset = WAL_OFFSET(from);
+    return settle_start(w);
 }
 
 /* What was handed out must be durable before anything is appended behind it. */
@@ -389,7 +443,7 @@ static int make_durable(struct walk *w)
     struct replay *r = w->r;
     int status = replay_cut(r, w->index, w->offset, w->ended);
     for (size_t i = 0; status == NACRE_OK && i < w->index && i < r->count; i++) {
-        if (r->files[i].number >= WAL_FILE(w->options->clean_end)) {
+        if (r->files[i].number >= WAL_FILE(w->options->clean_end) || r->report->damaged_regions) {
             status = r->os->sync(r->files[i].handle);
         }
     }
@@ -410,8 +464,12 @@ int wal_replay(const struct wal_replay_options *options, wal_visitor *visit, voi
     if (WAL_OFFSET(r.durable) <= WAL_HEADER_BYTES) {
         r.durable = WAL_POSITION(WAL_FILE(r.durable), 0); /* of a file without records nothing need be there */
     }
+    bool broken = false;
     int status = replay_load(&r, WAL_FILE(options->from), options->truncate);
-    if (status == NACRE_OK && !find_start(&w, options->from, &bad)) {
+    if (status == NACRE_OK) {
+        status = find_start(&w, options->from, &bad, &broken);
+    }
+    if (status == NACRE_OK && broken) {
         status = judge(&w, &bad);
     }
     if (status == NACRE_OK) {

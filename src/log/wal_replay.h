@@ -1,4 +1,4 @@
-/* What the parts of reading the log back share (wal_replay.c, wal_load.c, wal_cut.c, wal_dump.c). One thread. */
+/* What the parts of reading the log back share (wal_replay.c, wal_load.c, wal_scan.c, wal_cut.c, wal_salvage.c, wal_dump.c). One thread. */
 #ifndef NACRE_LOG_WAL_REPLAY_H
 #define NACRE_LOG_WAL_REPLAY_H
 #include "log/wal_directory.h"
@@ -51,10 +51,15 @@ int replay_scan(struct replay *, const struct replay_file *, uint64_t offset, wa
 /* The next wholly good record at or after `offset`, for salvage; false when there is none. All of the file was read. */
 bool replay_next_good(const struct replay_file *, uint64_t offset, uint64_t *found);
 
-/* wal_cut.c */
-/* Ends the log at `offset` of files[index] (0: before that file) for good: what is behind can never be read as records again. `ended`: an
-   end record stands before that offset already. */
+/* wal_cut.c: ends the log at `offset` of files[index] (0: before that file) for good: what is behind can never be read as records again.
+   `ended`: an end record stands before that offset already. */
 int replay_cut(struct replay *, size_t index, uint64_t offset, bool ended);
-/* For salvage: the file as it was found is kept as <name>.corrupt. */
-int replay_keep_copy(struct replay *, struct replay_file *);
+int replay_end(struct replay *, struct replay_file *,
+               uint64_t offset); /* an end record, nothing behind it; not synced */
+
+/* wal_salvage.c. What is changed is durable when wal_replay returns. */
+int replay_keep_copy(struct replay *, struct replay_file *); /* as <name>.corrupt; durable */
+int replay_cover(struct replay *, struct replay_file *, uint64_t offset,
+                 uint64_t found);                                            /* a filler over [offset, found) */
+int replay_relink(struct replay *, struct replay_file *, uint32_t previous); /* a header that names the file before */
 #endif

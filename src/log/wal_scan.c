@@ -29,7 +29,7 @@ static void look_at(struct scan *scan, const uint8_t *bytes, uint64_t there, uin
     if (check != WAL_GOOD && check != WAL_CUT_SHORT) {
         return;
     }
-    scan->result->records += !record.is_end;
+    scan->result->records += !record.is_end && !record.is_filler;
     scan->result->durable = record.durable > scan->result->durable ? record.durable : scan->result->durable;
     scan->skip_to = check == WAL_GOOD ? record.next : file->size;
     scan->result->content_end = scan->skip_to;

@@ -109,6 +109,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (wal_replay(&options, visit, &sum, &report) != NACRE_OK) {
             abort();
         }
+        options.salvage = false; /* what was salvaged stays, without salvage */
+        options.clean_end = 0;
+        if (wal_replay(&options, visit, &sum, &again) != NACRE_OK || again.records != report.records) {
+            abort();
+        }
     }
     os_memory_free(os);
     free(copy);

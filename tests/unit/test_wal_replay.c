@@ -268,6 +268,26 @@ static void a_file_cut_short_is_damage_where_it_was_durable_and_a_tail_where_not
     }
 }
 
+/* A salvaged log replays without salvage, also after a power cut, and can be written on. */
+static void expect_salvaged(nacre_os *os, uint64_t count, uint64_t last)
+{
+    os_memory_restart(os, 9);
+    for (int i = 0; i < 2; i++) {
+        reading.gaps_allowed = true;
+        if (replay_log(os, (struct wal_replay_options){ .truncate = true }, &reading, &report) != NACRE_OK) {
+            fail_msg("%s", fail_detail());
+        }
+        assert_int_equal(reading.count, count + (uint64_t)i);
+        assert_int_equal(reading.last, last + (uint64_t)i);
+        assert_int_equal(report.damaged_regions, 0);
+        if (i == 0) {
+            struct wal *w = open_log(os, report.last_file + 1, FILE_BYTES);
+            append(w, last + 1);
+            wal_close(w);
+        }
+    }
+}
+
 static void salvage_keeps_the_file_and_hands_out_what_is_good_around_the_damage(void **state)
 {
     (void)state;
@@ -291,6 +311,7 @@ static void salvage_keeps_the_file_and_hands_out_what_is_good_around_the_damage(
     assert_int_equal(got, FILE_BYTES);
     assert_memory_equal(copy, before, FILE_BYTES);
     assert_true(os_exists(os, "log/00000002.log.corrupt"));
+    expect_salvaged(os, 197, 199);
     os_memory_free(os);
 }
 
@@ -305,7 +326,77 @@ static void salvage_goes_on_behind_a_missing_file(void **state)
     assert_int_equal(reading.last, 220);
     assert_in_range(reading.count, 100, 219);
     assert_int_equal(report.damaged_regions, 1);
+    expect_salvaged(os, reading.count, 220);
     os_memory_free(os);
+}
+
+static void salvage_at_the_end_of_the_log_ends_it_there(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    wal_position ends[100], end = make_log(os, 50, 0, 100, ends);
+    wipe(os, 1, WAL_OFFSET(ends[40]), WAL_OFFSET(end));
+    struct wal_replay_options options = { .truncate = true, .salvage = true, .clean_end = end };
+    assert_int_equal(replay(os, options), NACRE_OK);
+    assert_int_equal(reading.last, 40);
+    assert_int_equal(report.damaged_regions, 1);
+    expect_salvaged(os, 40, 40);
+    os_memory_free(os);
+}
+
+static void salvage_makes_up_for_a_missing_newest_file(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    char path[64];
+    wal_position end = make_log(os, 100, 0, 100, NULL);
+    assert_int_equal(os->remove(os->context, log_path(WAL_FILE(end), path)), NACRE_OK);
+    (void)os->remove(os->context, log_path(WAL_FILE(end) + 1, path));
+    assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true, .salvage = true }), NACRE_OK);
+    assert_int_equal(report.damaged_regions, 1);
+    expect_salvaged(os, reading.count, reading.last);
+    os_memory_free(os);
+}
+
+static void a_position_inside_of_salvaged_damage_reads_on_behind_it(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    wal_position ends[100];
+    make_log(os, 50, 0, 100, ends);
+    wipe(os, 1, WAL_OFFSET(ends[20]), WAL_OFFSET(ends[25]));
+    assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true, .salvage = true }), NACRE_OK);
+    assert_int_equal(replay(os, (struct wal_replay_options){ .from = ends[22], .truncate = true }), NACRE_OK);
+    assert_int_equal(reading.first, 26);
+    assert_int_equal(reading.last, 50);
+    os_memory_free(os);
+}
+
+/* The power fails at each call of a salvage; the second attempt gets the same records, and the first copy of the damaged file stays. */
+static void a_salvage_that_was_interrupted_can_be_repeated(void **state)
+{
+    (void)state;
+    nacre_os *made = new_disk();
+    wal_position ends[200];
+    make_log(made, 199, 0, 100, ends);
+    os_memory_flip(made, "log/00000001.log", WAL_OFFSET(ends[10]) + 40, 4);
+    os_memory_flip(made, "log/00000002.log", 4, 4);
+    os_memory_flip(made, "log/00000003.log", WAL_OFFSET(ends[120]) + 4, 4);
+    bool interrupted = true;
+    for (uint64_t at = 1; interrupted; at++) {
+        for (uint64_t seed = 1; seed < 4; seed++) {
+            nacre_os *os = os_memory_create();
+            os_memory_copy_tree(os, made);
+            os_memory_cut_at(os, os_memory_calls(os) + at);
+            interrupted = replay(os, (struct wal_replay_options){ .truncate = true, .salvage = true }) != NACRE_OK;
+            os_memory_restart(os, seed);
+            assert_int_equal(replay(os, (struct wal_replay_options){ .truncate = true, .salvage = true }), NACRE_OK);
+            assert_int_equal(reading.count, 197);
+            expect_salvaged(os, 197, 199);
+            os_memory_free(os);
+        }
+    }
+    os_memory_free(made);
 }
 
 static void a_read_only_replay_writes_nothing(void **state)
@@ -410,6 +501,10 @@ int main(void)
         cmocka_unit_test(a_file_cut_short_is_damage_where_it_was_durable_and_a_tail_where_not),
         cmocka_unit_test(salvage_keeps_the_file_and_hands_out_what_is_good_around_the_damage),
         cmocka_unit_test(salvage_goes_on_behind_a_missing_file),
+        cmocka_unit_test(salvage_at_the_end_of_the_log_ends_it_there),
+        cmocka_unit_test(salvage_makes_up_for_a_missing_newest_file),
+        cmocka_unit_test(a_position_inside_of_salvaged_damage_reads_on_behind_it),
+        cmocka_unit_test(a_salvage_that_was_interrupted_can_be_repeated),
         cmocka_unit_test(a_read_only_replay_writes_nothing),
         cmocka_unit_test(a_power_cut_while_the_tail_is_cut_changes_nothing),
         cmocka_unit_test(what_replay_handed_out_is_durable_when_it_returns),
