@@ -13,6 +13,7 @@
 #define BLOCK_BYTES_DEFAULT 4096u
 #define BLOCK_BYTES_LEAST   256u
 #define BLOCK_BYTES_MOST    (1u << 20)
+#define RESERVED_KEYS_MOST  (1u << 20) /* made room for ahead, at most: what is expected may go to several segments */
 
 struct ordered_builder {
     struct container_writer *out;
@@ -40,6 +41,11 @@ int ordered_builder_create(struct container_writer *out, const struct build_opti
     if (b->block_bytes > BLOCK_BYTES_MOST)
         b->block_bytes = BLOCK_BYTES_MOST;
     int status = block_writer_init(&b->block, b->block_bytes, options->compression);
+    if (status == NACRE_OK && b->build_index && options->expected_entries) {
+        uint64_t expected = options->expected_entries;
+        status = position_builder_reserve(&b->index.positions,
+                                          expected < RESERVED_KEYS_MOST ? (size_t)expected : RESERVED_KEYS_MOST);
+    }
     if (status != NACRE_OK) {
         ordered_builder_free(b);
         return status;

@@ -17,19 +17,25 @@ static uint64_t page_sum(const uint8_t *page, size_t size, uint32_t number)
 
 /* ---- building ---- */
 
-int position_builder_grow(struct position_builder *b)
+int position_builder_reserve(struct position_builder *b, size_t capacity)
 {
-    size_t capacity = b->capacity ? b->capacity * 2 : 4096;
     uint64_t *hashes = memory_realloc(b->hashes, capacity * sizeof *hashes);
-    if (!hashes)
+    if (!hashes) {
         return NACRE_NO_MEMORY;
+    }
     b->hashes = hashes;
     uint32_t *offsets = memory_realloc(b->offsets, capacity * sizeof *offsets);
-    if (!offsets)
+    if (!offsets) {
         return NACRE_NO_MEMORY;
+    }
     b->offsets = offsets;
     b->capacity = capacity;
     return NACRE_OK;
+}
+
+int position_builder_grow(struct position_builder *b)
+{
+    return position_builder_reserve(b, b->capacity ? b->capacity * 2 : 4096);
 }
 
 int position_builder_end_block(struct position_builder *b)

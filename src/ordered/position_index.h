@@ -145,6 +145,7 @@ struct position_builder {
     size_t count, capacity, blocks, block_capacity;
     uint32_t greatest_offset;
 };
+int position_builder_reserve(struct position_builder *, size_t capacity); /* not less than the present one */
 int position_builder_grow(struct position_builder *);
 static inline int position_builder_add(struct position_builder *b, uint64_t hash, uint32_t offset)
 {
