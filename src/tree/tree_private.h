@@ -48,7 +48,6 @@ struct tree {
     struct buffer level_cursor[TREE_LEVELS]; /* where the next unit of the level begins */
     struct segment **doubtful; /* outputs of a commit that failed: the disk may name them until the next good one */
     size_t doubtful_count;
-    bool dropped_locked;
     _Atomic bool dropped;
     _Atomic uint64_t debt, level0_count, running;
     _Atomic bool wants_work, waits_for_snapshots;

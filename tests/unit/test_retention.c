@@ -44,7 +44,7 @@ static size_t index_of(nacre_slice key)
             return i;
         }
     }
-    assert_true(!"an unknown key");
+    assert_null("not an unknown key");
     return 0;
 }
 
@@ -136,7 +136,7 @@ static void check_key(const struct world *w, size_t k, const struct range_delete
             print_error("key %s at %llu: %llu before, %llu after", names[k], (unsigned long long)viewer,
                         before ? (unsigned long long)before->sequence : 0,
                         after ? (unsigned long long)after->sequence : 0);
-            assert_true(!"the same version");
+            assert_null("not the same version");
         }
     }
 }

@@ -148,12 +148,12 @@ static void check_bound(struct churn *c)
     uint64_t live = live_bytes(c), disk = disk_bytes(c), slack = 3 * (64 << 10);
     if (disk > live + live / 2 + slack) {
         print_error("%llu live, %llu on disk\n", (unsigned long long)live, (unsigned long long)disk);
-        assert_true(!"space within its bound");
+        assert_null("not space within its bound");
     }
     size_t most = disk / (16 << 10) + 16;
     if (piece_count(c) > most) {
         print_error("%zu pieces for %llu bytes\n", piece_count(c), (unsigned long long)disk);
-        assert_true(!"few pieces");
+        assert_null("not few pieces");
     }
 }
 

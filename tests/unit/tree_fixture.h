@@ -299,7 +299,7 @@ static inline void check_gets(const struct version *v, uint64_t viewer, const st
             (live && !same_value(entry.value, seen[k].value))) {
             print_error("get of key %u at %llu: status %d, live %d, expected live %d\n", k, (unsigned long long)viewer,
                         status, live, seen[k].live);
-            assert_true(!"the right value");
+            assert_null("not the right value");
         }
         pin_release(&pin);
     }
@@ -355,7 +355,7 @@ static inline void check_scan(const struct version *v, uint64_t viewer, const st
         if (got[k] != seen[k].live) {
             print_error("scan (reverse %d) of key %u at %llu: live %d, expected %d\n", reverse, k,
                         (unsigned long long)viewer, got[k], seen[k].live);
-            assert_true(!"the same keys");
+            assert_null("not the same keys");
         }
     }
     cursor_close(merged);
