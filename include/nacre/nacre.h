@@ -31,7 +31,8 @@
     4. A call that can fail returns int: NACRE_OK (0), or one of the negative codes of NACRE_STATUS_TABLE. Every call
        may return NACRE_INVALID (NULL where something is needed, an option out of its range, a store used in a forked
        child) and NACRE_NO_MEMORY; the lists after `Returns:` name what else to expect. A failed call has changed
-       nothing, unless it says so. Where a call fails, the place for the handle it would have made holds NULL.
+       nothing, unless it says so; a write that gave NACRE_IO while it was made durable may turn out to be there after
+       nacre_resume or the next open, as a whole or not at all. Where a call fails, the place for the handle it would have made holds NULL.
     5. NACRE_NOT_FOUND from nacre_get is an answer: it writes no log line, allocates nothing and leaves no detail. For
        all other failures nacre_last_error has the detail: what, which file and offset, expected and found, what to do.
     6. Options are structs whose first field is struct_size. Make them with their _INIT macro and then set fields. Zero
@@ -43,11 +44,13 @@
        logger that was given, if one was.
     9. Durability of an acknowledged write (a call that returned NACRE_OK): NACRE_MEMORY survives nothing; NACRE_OS
        survives the death of the process; NACRE_DISK survives the loss of power. After a crash the store opens without
-       any flag, with every write that its level promises; each write and each batch is there as a whole or not at all.
+       any flag, with every write that its level promises; each write and each batch is there as a whole or not at all
+       (at level memory a batch over several collections may survive in those that were flushed).
    10. Expired entries are gone from every call at once, from all snapshots and cursors too, whether or not
        their bytes are still on the disk.
-   11. A write that meets a full memory budget or a full log waits up to its timeout and then is NACRE_BUSY, with the
-       reason as detail; nothing of it has been written. It may be tried again.
+   11. A write that finds too many sealed memtables waiting for the disk waits up to its timeout and then is NACRE_BUSY,
+       with the reason as detail; nothing of it has been written. It may be tried again. The log is kept within
+       log_limit by sealing what pins its oldest file, not by holding writes.
    12. Names of collections have 1 to NACRE_NAME_MAX bytes of UTF-8 without control characters and '/'. */
 #ifndef NACRE_H
 #define NACRE_H

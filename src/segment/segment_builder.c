@@ -218,6 +218,16 @@ static int finish_writers(struct segment_builder *b, uint64_t *bytes)
     return status;
 }
 
+/* What was just written is in the page cache: its pages are mapped now, by the builder, and not one by one by readers. */
+static void populate(const struct segment *s)
+{
+    const struct container *index = atomic_load_explicit(&s->index, memory_order_acquire); /* set when it was opened */
+    if (s->container->map)
+        (void)s->env->os->populate((void *)(uintptr_t)s->container->map, s->container->bytes, false);
+    if (index && index->map)
+        (void)s->env->os->populate((void *)(uintptr_t)index->map, index->bytes, false);
+}
+
 int segment_builder_finish(struct segment_builder *b, struct segment **out)
 {
     *out = NULL;
@@ -235,6 +245,8 @@ int segment_builder_finish(struct segment_builder *b, struct segment **out)
         b->kind->builder_free(b->builder); /* its memory before the reader's */
         b->builder = NULL;
         status = segment_open(b->env, b->kind, b->id, bytes, out);
+        if (status == NACRE_OK)
+            populate(*out);
     }
     bool written = b->segment == NULL;
     struct segment_env *env = b->env;

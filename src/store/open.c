@@ -493,7 +493,7 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
     int status = NACRE_OK;
     for (unsigned attempt = 0; attempt < READ_ONLY_TRIES; attempt++) {
         nacre_store *s = NULL;
-        bool present;
+        bool present = false;
         if ((status = new_store(path, options, &s)) != NACRE_OK) {
             return status;
         }

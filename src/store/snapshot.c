@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "store/store.h"
 
+#define WORTH_A_LOOK_MS 1000u
+
 int store_snapshot_create(nacre_store *store, nacre_snapshot **snapshot)
 {
     nacre_snapshot *fresh = memory_zalloc(sizeof *fresh);
@@ -26,6 +28,13 @@ int store_snapshot_create(nacre_store *store, nacre_snapshot **snapshot)
     return NACRE_OK;
 }
 
+static int look_for_work(nacre_collection *collection, void *context)
+{
+    (void)context;
+    work_post(collection->store, WORK_MERGE, collection);
+    return NACRE_OK;
+}
+
 void store_snapshot_release(nacre_snapshot *snapshot)
 {
     nacre_store *store = snapshot->store;
@@ -39,8 +48,13 @@ void store_snapshot_release(nacre_snapshot *snapshot)
         store->snapshots = snapshot->previous;
     }
     store->snapshot_count--;
+    /* What a long-lived snapshot kept alive may go now: trees look for work again. Short ones kept hardly anything. */
+    bool kept_things = snapshot->previous == NULL && clock_wall_ms() - snapshot->created_ms >= WORTH_A_LOOK_MS;
     pthread_mutex_unlock(&store->snapshots_lock);
     memory_free(snapshot);
+    if (kept_things && !store->read_only) {
+        (void)store_each_collection(store, look_for_work, NULL);
+    }
 }
 
 int store_snapshots(void *context, uint64_t **sequences, size_t *count)
