@@ -24,6 +24,7 @@ struct writer {
     uint64_t id;
     struct buffer cut; /* where the segment being written begins; empty = with the job's range */
     bool has_beneath;
+    uint64_t oldest_view; /* the oldest live snapshot, SEQUENCE_MAX when there is none */
     uint64_t keys, shadowed, samples, hits, stride, last_expiry_ms;
     const struct range_delete **kept; /* range deletes to write on */
     size_t kept_count;
@@ -131,7 +132,7 @@ static int end_segment(struct writer *w, nacre_slice to)
     made->shadowed = w->shadowed;
     made->last_expiry_ms = w->last_expiry_ms;
     made->hiding = w->samples ? (uint64_t)((double)w->keys * (double)w->hits / (double)w->samples) : 0;
-    o->bytes += made->bytes;
+    o->bytes += made->bytes + segment_index_bytes(made->segment);
     o->entries += made->entries;
     o->count++;
     return NACRE_OK;
@@ -178,7 +179,15 @@ static int keep(void *context, const struct entry *entry, bool older)
     if (entry->expiry_ms > w->last_expiry_ms) {
         w->last_expiry_ms = entry->expiry_ms;
     }
-    return status == NACRE_OK ? segment_builder_add(w->builder, entry) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    struct entry settled = *entry;
+    if (!w->has_beneath && entry->sequence <= w->oldest_view) {
+        /* Everybody sees it and nothing older is left: which sequence it had matters no more, and the least one takes the fewest bytes. */
+        settled.sequence = SEQUENCE_SETTLED;
+    }
+    return segment_builder_add(w->builder, &settled);
 }
 
 static int choose_ranges(struct writer *w)
@@ -289,6 +298,7 @@ int outputs_build(const struct output_job *job, struct outputs *outputs)
     set_options(&w);
     int status = env->snapshots(env->context, &snapshots, &snapshot_count);
     if (status == NACRE_OK) {
+        w.oldest_view = snapshot_count ? snapshots[0] : SEQUENCE_MAX;
         status = build(&w, snapshots, snapshot_count);
     }
     if (status == NACRE_OK && outputs->count) {

@@ -19,8 +19,8 @@ struct output_job {
 struct outputs {
     struct placed *made; /* their segments: one reference each; their keys in `keys` */
     size_t count, capacity;
-    struct buffer *keys; /* one per made segment: begin and end */
-    uint64_t bytes, entries;
+    struct buffer *keys;     /* one per made segment: begin and end */
+    uint64_t bytes, entries; /* bytes: side files too */
 };
 /* Synced, with their directory. On failure nothing is left behind. NACRE_CANCELLED when the tree stops. */
 int outputs_build(const struct output_job *, struct outputs *);
