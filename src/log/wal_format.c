@@ -120,8 +120,7 @@ enum wal_check wal_header_check(const uint8_t *bytes, uint64_t there, wal_positi
         record->found = size;
         return WAL_CUT_SHORT;
     }
-    next = wal_padded(next); /* a file that was cut behind its newest payload may end inside the padding */
-    record->next = (uint32_t)(next < size ? next : size);
+    record->next = (uint32_t)wal_padded(next); /* behind the end of a file that was cut inside the padding */
     return WAL_GOOD;
 }
 

@@ -71,6 +71,7 @@ static void a_length_beyond_the_file_is_not_believed(void **state)
     encode(file, 100, 0);
     assert_int_equal(wal_record_check(file, 4096 + 32 + 99, at, &record), WAL_CUT_SHORT);
     assert_int_equal(wal_record_check(file, 4096 + 32 + 100, at, &record), WAL_GOOD);
+    assert_int_equal(record.next, 4096 + 32 + 104); /* wherever the file ends */
     assert_int_equal(wal_record_check(file, 4096 + 31, at, &record), WAL_CUT_SHORT);
     assert_int_equal(wal_record_check(file, 4096, at, &record), WAL_ABSENT);
     encode(file, UINT32_MAX - 1, 0);
