@@ -703,8 +703,9 @@ typedef struct nacre_verify_report {
    Threads: any. */
 NACRE_API int nacre_verify(nacre_store *store, nacre_verify_report *report);
 
-/* Repairs a store that is damaged and not open, as far as it can: damaged files are set aside as *.corrupt, what they
-   held that can still be read is kept, and the store opens afterwards.
+/* Repairs the log of a store that is not open: a log file damaged in the middle is set aside as *.corrupt, the records
+   before and behind the damage are kept, and the store opens afterwards. Damaged segments are reported and stay as
+   they are; a damaged manifest still fails the call.
    path: the store's directory. options: os and logger count; NULL for defaults.
    report_json: gets one JSON object on what was found, kept and lost; may be NULL.
    Returns: NACRE_NOT_FOUND (no store), NACRE_LOCKED, NACRE_UNSUPPORTED, NACRE_IO, NACRE_NO_SPACE.

@@ -172,19 +172,18 @@ int nacre_salvage(const char *path, const nacre_options *given, char **report_js
     nacre_options options;
     nacre_store *store = NULL;
     int status = read_options(given, &options);
-    if (status == NACRE_OK && !report_json) {
-        status = fail(NACRE_INVALID, "the place for the report is NULL");
-    }
     if (status != NACRE_OK) {
         return status;
     }
+    char *unwanted = NULL;
     options.salvage = true;
     options.error_if_missing = true;
     options.read_only = false;
     if ((status = nacre_open(path, &options, &store)) != NACRE_OK) {
         return status;
     }
-    status = store_salvage_report(store, report_json);
+    status = store_salvage_report(store, report_json ? report_json : &unwanted);
+    memory_free(unwanted);
     int closed = store_close(store);
     return status == NACRE_OK ? closed : status;
 }
