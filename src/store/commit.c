@@ -224,6 +224,7 @@ int store_commit(nacre_store *store, const struct commit *given)
     stats_add(&store->stats, STATS_commits, 1);
     stats_add(&store->stats, STATS_commit_bytes, commit.payload.size);
     if (run.logged && wal_wants_prepare(store->wal)) {
+        pacing_apply(store); /* the log grows by files */
         work_housekeep(store);
     }
 done:

@@ -25,11 +25,22 @@ static uint64_t sealed_limit(const nacre_store *store)
     return total > 2 * seal ? total - seal : total / 2 + 1;
 }
 
+/* What of the log's limit is used; 0 while the newest file is all there is, as it cannot go. */
+static double log_share(nacre_store *store)
+{
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || wal_oldest_file(store->wal) == WAL_FILE(wal_end(store->wal))) {
+        return 0;
+    }
+    return (double)wal_bytes(store->wal) / (double)store->log_limit;
+}
+
 void pacing_apply(nacre_store *store)
 {
     double merges = (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
     double sealed = (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
     double worst = merges > sealed ? merges : sealed;
+    double log = 2 * log_share(store) - 1; /* a half, where delays begin, at the three fourths that seals begin at */
+    worst = log > worst ? log : worst;
     worst = worst > 1 ? 1 : worst;
     double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
     atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB), memory_order_relaxed);
@@ -54,9 +65,25 @@ void store_progress(nacre_store *store)
     pthread_mutex_unlock(&store->progress_lock);
 }
 
-static bool over_limit(const nacre_store *store)
+static bool tables_over_limit(const nacre_store *store)
 {
     return atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) >= sealed_limit(store);
+}
+
+static bool over_limit(nacre_store *store)
+{
+    return tables_over_limit(store) || log_share(store) >= 1;
+}
+
+static int refuse(nacre_store *store, uint32_t timeout_ms)
+{
+    if (tables_over_limit(store)) {
+        return fail(NACRE_BUSY, "%llu bytes of sealed memtables wait for their flush, the limit is %llu; waited %u ms",
+                    (unsigned long long)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed),
+                    (unsigned long long)sealed_limit(store), timeout_ms);
+    }
+    return fail(NACRE_BUSY, "the log has %llu bytes that wait for flushes, its limit is %llu; waited %u ms",
+                (unsigned long long)wal_bytes(store->wal), (unsigned long long)store->log_limit, timeout_ms);
 }
 
 static int wait_for_room(nacre_store *store, uint32_t timeout_ms)
@@ -67,9 +94,7 @@ static int wait_for_room(nacre_store *store, uint32_t timeout_ms)
     pthread_mutex_lock(&store->progress_lock);
     while (over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
         if (pthread_cond_timedwait(&store->progress, &store->progress_lock, &until) == ETIMEDOUT && over_limit(store)) {
-            status = fail(NACRE_BUSY, "%llu bytes of sealed memtables wait for their flush, the limit is %llu; waited %u ms",
-                          (unsigned long long)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed),
-                          (unsigned long long)sealed_limit(store), timeout_ms);
+            status = refuse(store, timeout_ms);
             break;
         }
     }

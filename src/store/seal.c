@@ -187,45 +187,32 @@ int collection_flush(nacre_collection *collection)
 }
 
 /* What recovery of one collection needs of the log; `end` when it needs nothing. commit_lock held. */
-static wal_position needed_by(nacre_collection *collection, wal_position end, struct table **oldest)
+static wal_position needed_by(nacre_collection *collection, wal_position end)
 {
     struct view *view = view_of(collection);
-    *oldest = NULL;
     for (uint32_t i = view->table_count; i-- > 0;) {
         struct table *table = view->tables[i];
         if (table->first != 0) {
-            *oldest = table;
             return table->first;
         }
     }
     return end;
 }
 
-static wal_position log_needed(nacre_store *store, nacre_collection **pinning)
+wal_position store_log_needed(nacre_store *store)
 {
     pthread_mutex_lock(&store->collections_lock);
     urcu_bp_read_lock();
     pthread_mutex_lock(&store->commit_lock);
     wal_position needed = wal_end(store->wal), end = needed;
-    *pinning = NULL;
     for (size_t i = 0; i < store->collection_count; i++) {
-        struct table *oldest;
-        wal_position position = needed_by(store->collections[i], end, &oldest);
-        if (position < needed) {
-            needed = position;
-            *pinning = store->collections[i];
-        }
+        wal_position position = needed_by(store->collections[i], end);
+        needed = position < needed ? position : needed;
     }
     pthread_mutex_unlock(&store->commit_lock);
     urcu_bp_read_unlock();
     pthread_mutex_unlock(&store->collections_lock);
     return needed;
-}
-
-wal_position store_log_needed(nacre_store *store)
-{
-    nacre_collection *pinning;
-    return log_needed(store, &pinning);
 }
 
 int store_prune_log(nacre_store *store)
@@ -248,29 +235,50 @@ int store_prune_log(nacre_store *store)
     return status;
 }
 
+/* Tables whose oldest record is in one of the files up to `last`; the active ones of live collections. */
+struct pins {
+    nacre_collection **collections;
+    struct table **tables;
+    size_t count;
+};
+
+static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
+{
+    int status = NACRE_OK;
+    pthread_mutex_lock(&store->collections_lock);
+    pins->collections = memory_alloc((store->collection_count + 1) * sizeof(nacre_collection *));
+    pins->tables = memory_alloc((store->collection_count + 1) * sizeof(struct table *));
+    if (!pins->collections || !pins->tables) {
+        status = NACRE_NO_MEMORY;
+    }
+    pthread_mutex_lock(&store->commit_lock);
+    for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
+        nacre_collection *c = store->collections[i];
+        if (c->active->first != 0 && WAL_FILE(c->active->first) <= last && !atomic_load_explicit(&c->dropped, memory_order_relaxed)) {
+            pins->collections[pins->count] = c;
+            pins->tables[pins->count++] = c->active; /* compared only: it may be gone by then */
+        }
+    }
+    pthread_mutex_unlock(&store->commit_lock);
+    pthread_mutex_unlock(&store->collections_lock);
+    return status;
+}
+
+/* From three fourths of the limit on, whoever holds on to the older fourth of the log's files is sealed; the flushes then let the files go.
+   Writers are slowed down meanwhile, and held at the limit (pacing.c). */
 int store_enforce_log_limit(nacre_store *store)
 {
     if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || wal_bytes(store->wal) <= store->log_limit / 4 * 3) {
         return NACRE_OK;
     }
-    /* Half a file's hysteresis is in the three fourths; each round seals whoever pins the oldest file. */
-    int status = NACRE_OK;
-    for (size_t rounds = store->collection_count + 1; rounds-- > 0 && status == NACRE_OK;) {
-        nacre_collection *pinning;
-        wal_position needed = log_needed(store, &pinning);
-        if (!pinning || WAL_FILE(needed) > wal_oldest_file(store->wal)) {
-            break;
-        }
-        struct view *view = view_hold(pinning);
-        bool sealed_already = view->table_count > 1;
-        view_release(store, view);
-        if (!sealed_already) {
-            status = collection_seal(pinning, NULL);
-        }
-        if (sealed_already) {
-            break; /* its flush is on the way and posts the next look */
-        }
+    struct pins pins = { 0 };
+    uint32_t oldest = wal_oldest_file(store->wal), newest = WAL_FILE(wal_end(store->wal));
+    int status = find_pins(store, oldest + (newest - oldest) / 4, &pins);
+    for (size_t i = 0; i < pins.count && status == NACRE_OK; i++) {
+        status = collection_seal(pins.collections[i], pins.tables[i]);
     }
+    memory_free(pins.collections);
+    memory_free(pins.tables);
     return status;
 }
 

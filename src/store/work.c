@@ -235,6 +235,7 @@ static void keep_house(nacre_store *store)
         char text[1024];
         log_line(store->logger, NACRE_LOG_WARNING, "housekeeping_error", "\"detail\":\"%s\"", log_escape(fail_detail(), text, sizeof text));
     }
+    pacing_apply(store);
     store_progress(store);
 }
 
