@@ -1,5 +1,6 @@
 /* Collections of a store: make, find, create, drop, list. A collection is made once per opening of the store and lives until its close;
    handles are counted pointers to it. Locks: collections_lock > (tree's mutex) > commit_lock. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "store/batch_format.h"
@@ -184,6 +185,26 @@ void store_collection_close(nacre_collection *collection)
     }
 }
 
+/* Lets the memtables go, but not before the commits that were given them have applied. Without memory for an empty one they stay until close. */
+static void drop_tables(nacre_collection *c)
+{
+    nacre_store *store = c->store;
+    struct table *empty = NULL;
+    pthread_mutex_lock(&c->flush_lock);
+    struct view *last = view_hold(c);
+    if (table_create(store, &empty) == NACRE_OK) {
+        view_empty(c, empty);
+        for (uint32_t i = 0; i < last->table_count; i++) {
+            /* Acquire: pairs with leave_tables in commit.c. */
+            while (atomic_load_explicit(&last->tables[i]->writers, memory_order_acquire) != 0) {
+                clock_sleep_ns(20000);
+            }
+        }
+    }
+    view_release(store, last);
+    pthread_mutex_unlock(&c->flush_lock);
+}
+
 /* The manifest forgets it first; its log records are passed over by every later recovery, its files go when the last reader lets go. */
 int store_collection_drop(nacre_store *store, const char *name)
 {
@@ -207,12 +228,7 @@ int store_collection_drop(nacre_store *store, const char *name)
         return status;
     }
     work_forget(store, c);
-    pthread_mutex_lock(&c->flush_lock);
-    struct table *empty = NULL;
-    if (table_create(store, &empty) == NACRE_OK) {
-        view_empty(c, empty);
-    }
-    pthread_mutex_unlock(&c->flush_lock);
+    drop_tables(c);
     return tree_drop(c->tree);
 }
 
