@@ -14,7 +14,9 @@ int check_options(void *known, size_t known_size, const void *options, const cha
         memcpy(known, options, given < known_size ? given : known_size);
         for (size_t i = known_size; i < given; i++) {
             if (((const unsigned char *)options)[i] != 0) {
-                return fail(NACRE_UNSUPPORTED, "%s: the caller was built with a newer header and sets an option at byte %zu that this library does not know",
+                return fail(NACRE_UNSUPPORTED,
+                            "%s: the caller was built with a newer header and sets an option at byte %zu that this "
+                            "library does not know",
                             what, i);
             }
         }
@@ -56,7 +58,8 @@ int check_value(nacre_slice value)
         return fail(NACRE_LIMIT, "the value has %zu bytes; the limit is %u", value.size, NACRE_VALUE_MAX);
     }
     if (value.size + NACRE_KEY_MAX + 64 > NACRE_BATCH_MAX) {
-        return fail(NACRE_LIMIT, "the value has %zu bytes; a write takes at most %llu", value.size, (unsigned long long)NACRE_BATCH_MAX);
+        return fail(NACRE_LIMIT, "the value has %zu bytes; a write takes at most %llu", value.size,
+                    (unsigned long long)NACRE_BATCH_MAX);
     }
     return value.data || value.size == 0 ? NACRE_OK : fail(NACRE_INVALID, "the value's data is NULL");
 }
@@ -87,7 +90,10 @@ static size_t character(const unsigned char *at)
     if (at[0] < 0x80) {
         return at[0] >= 0x20 && at[0] != 0x7f;
     }
-    size_t size = at[0] >= 0xc2 && at[0] < 0xe0 ? 2 : at[0] >= 0xe0 && at[0] < 0xf0 ? 3 : at[0] >= 0xf0 && at[0] < 0xf5 ? 4 : 0;
+    size_t size = at[0] >= 0xc2 && at[0] < 0xe0   ? 2
+                  : at[0] >= 0xe0 && at[0] < 0xf0 ? 3
+                  : at[0] >= 0xf0 && at[0] < 0xf5 ? 4
+                                                  : 0;
     for (size_t i = 1; i < size; i++) {
         if ((at[i] & 0xc0) != 0x80) {
             return 0;
@@ -110,8 +116,10 @@ int check_name(const char *name)
     for (size_t i = 0; i < size;) {
         size_t step = name[i] == '/' ? 0 : character((const unsigned char *)name + i);
         if (step == 0) {
-            return fail(NACRE_INVALID, "the collection's name has a byte 0x%02x at %zu; names are UTF-8 without '/' and control characters",
-                        (unsigned)(unsigned char)name[i], i);
+            return fail(
+                NACRE_INVALID,
+                "the collection's name has a byte 0x%02x at %zu; names are UTF-8 without '/' and control characters",
+                (unsigned)(unsigned char)name[i], i);
         }
         i += step;
     }

@@ -100,7 +100,8 @@ int nacre_verify(nacre_store *store, nacre_verify_report *report)
 {
     int status = check_store(store);
     if (status == NACRE_OK && (!report || report->struct_size < sizeof *report)) {
-        status = fail(NACRE_INVALID, "the report is %s", report ? "shorter than this library's; make it with NACRE_VERIFY_REPORT_INIT" : "NULL");
+        status = fail(NACRE_INVALID, "the report is %s",
+                      report ? "shorter than this library's; make it with NACRE_VERIFY_REPORT_INIT" : "NULL");
     }
     return status == NACRE_OK ? store_verify(store, report) : status;
 }
@@ -112,7 +113,8 @@ int nacre_tune(nacre_store *store, const char *name, const char *value)
         status = fail(NACRE_INVALID, "the parameter's name and value must be given");
     }
     enum tuning_name which;
-    if (status == NACRE_OK && (status = tuning_set(&store->tuning, store->os, store->path, name, value, &which)) == NACRE_OK) {
+    if (status == NACRE_OK &&
+        (status = tuning_set(&store->tuning, store->os, store->path, name, value, &which)) == NACRE_OK) {
         store_apply_tuning(store);
     }
     return status;
@@ -157,7 +159,8 @@ static int read_options(const nacre_options *given, nacre_options *options)
     return status;
 }
 
-int nacre_dump(const char *kind, const char *path, const nacre_options *given, void (*line)(void *context, const char *json), void *context)
+int nacre_dump(const char *kind, const char *path, const nacre_options *given,
+               void (*line)(void *context, const char *json), void *context)
 {
     nacre_options options;
     if (!kind || !path || !line) {

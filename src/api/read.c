@@ -38,12 +38,13 @@ void nacre_value_release(nacre_value *value)
     }
 }
 
-int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count, const nacre_read_options *options,
-                    nacre_value *values, int *statuses)
+int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count,
+                    const nacre_read_options *options, nacre_value *values, int *statuses)
 {
     nacre_snapshot *snapshot;
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
+    if ((status = check_collection(collection)) != NACRE_OK ||
+        (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
         return status;
     }
     if (count && (!keys || !values || !statuses)) {
@@ -84,7 +85,8 @@ int nacre_scan(nacre_collection *collection, const nacre_scan_options *given, na
     *cursor = NULL;
     if ((status = check_collection(collection)) != NACRE_OK ||
         (status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
-        (status = check_bound(options.begin, "begin")) != NACRE_OK || (status = check_bound(options.end, "end")) != NACRE_OK ||
+        (status = check_bound(options.begin, "begin")) != NACRE_OK ||
+        (status = check_bound(options.end, "end")) != NACRE_OK ||
         (status = check_bound(options.prefix, "prefix")) != NACRE_OK ||
         (status = check_snapshot(options.snapshot, collection->store)) != NACRE_OK) {
         return status;

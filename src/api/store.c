@@ -28,8 +28,8 @@ int nacre_open(const char *path, const nacre_options *options, nacre_store **sto
         return fail(NACRE_INVALID, "background_threads is %u; the most is 256", known.background_threads);
     }
     if (known.logger && (known.logger->struct_size < sizeof *known.logger || !known.logger->write)) {
-        return fail(NACRE_INVALID, "the logger has no function, or its struct_size is %zu instead of %zu", known.logger->struct_size,
-                    sizeof *known.logger);
+        return fail(NACRE_INVALID, "the logger has no function, or its struct_size is %zu instead of %zu",
+                    known.logger->struct_size, sizeof *known.logger);
     }
     if ((status = check_os(known.os)) != NACRE_OK) {
         return status;
@@ -66,7 +66,8 @@ nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_si
     return state;
 }
 
-int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection)
+int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options,
+                            nacre_collection **collection)
 {
     nacre_collection_options known;
     if (!collection) {

@@ -65,8 +65,12 @@ static int write_one(nacre_collection *collection, struct batch_op *op, const na
     status = batch_encode(payload, op);
     if (status == NACRE_OK) {
         struct commit_target target = { collection, 1, op->key.size + op->value.size };
-        struct commit commit = { .payload = buffer_slice(payload), .targets = &target, .target_count = 1, .sequences = 1,
-                                 .durability = options.durability, .timeout_ms = options.timeout_ms };
+        struct commit commit = { .payload = buffer_slice(payload),
+                                 .targets = &target,
+                                 .target_count = 1,
+                                 .sequences = 1,
+                                 .durability = options.durability,
+                                 .timeout_ms = options.timeout_ms };
         status = store_commit(collection->store, &commit);
     }
     trim_scratch();
@@ -98,7 +102,8 @@ int nacre_delete(nacre_collection *collection, nacre_slice key, const nacre_writ
     return status;
 }
 
-static int delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end, const nacre_write_options *options)
+static int delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end,
+                        const nacre_write_options *options)
 {
     struct batch_op op = { .code = BATCH_DELETE_RANGE, .key = begin, .value = end };
     int status = write_one(collection, &op, options);
@@ -106,7 +111,8 @@ static int delete_range(nacre_collection *collection, nacre_slice begin, nacre_s
     return status;
 }
 
-int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end, const nacre_write_options *options)
+int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end,
+                       const nacre_write_options *options)
 {
     int status = check_collection(collection);
     if (status == NACRE_OK) {
@@ -136,7 +142,8 @@ int nacre_delete_prefix(nacre_collection *collection, nacre_slice prefix, const 
 int nacre_collection_clear(nacre_collection *collection)
 {
     int status = check_collection(collection);
-    return status == NACRE_OK ? delete_range(collection, (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }, NULL) : status;
+    return status == NACRE_OK ? delete_range(collection, (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }, NULL)
+                              : status;
 }
 
 int nacre_batch_create(nacre_batch **batch)
@@ -225,8 +232,11 @@ int nacre_write(nacre_store *store, nacre_batch *batch, const nacre_write_option
         return fail(NACRE_INVALID, "the batch was filled for collections of another store");
     }
     struct buffer stamped = { 0 };
-    struct commit commit = { .targets = batch->targets, .target_count = batch->target_count, .sequences = batch->count,
-                             .durability = options.durability, .timeout_ms = options.timeout_ms };
+    struct commit commit = { .targets = batch->targets,
+                             .target_count = batch->target_count,
+                             .sequences = batch->count,
+                             .durability = options.durability,
+                             .timeout_ms = options.timeout_ms };
     status = batch_stamp(batch, options.ttl_ms, &stamped, &commit.payload);
     if (status == NACRE_OK) {
         status = store_commit(store, &commit);

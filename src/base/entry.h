@@ -33,6 +33,7 @@ static inline void pin_release(struct pin *p)
     p->release = NULL;
 }
 
-#define SEQUENCE_MAX     UINT64_MAX
-#define SEQUENCE_SETTLED UINT64_C(1) /* of entries at the bottom that everybody sees: older than all that can be written over them */
+#define SEQUENCE_MAX UINT64_MAX
+#define SEQUENCE_SETTLED \
+    UINT64_C(1) /* of entries at the bottom that everybody sees: older than all that can be written over them */
 #endif

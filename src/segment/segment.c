@@ -254,7 +254,8 @@ bool segment_has_index(const struct segment *s)
 
 bool segment_index_is_sound(const struct segment *s)
 {
-    struct container *index = atomic_load_explicit(&s->index, memory_order_acquire); /* what is replaced stays: `older` */
+    struct container *index =
+        atomic_load_explicit(&s->index, memory_order_acquire); /* what is replaced stays: `older` */
     return segment_has_index(s) && (!index || container_verify(index) == NACRE_OK);
 }
 

@@ -55,7 +55,7 @@ void segment_mark_obsolete(struct segment *);
 int segment_path(const struct segment_env *, uint64_t id, bool index,
                  char out[OS_PATH_MAX]); /* <dir>/<id as 16 hex digits>.seg|.idx */
 int segment_remove_files(const struct segment_env *, uint64_t id);
-bool segment_has_index(const struct segment *); /* a good one: no damage was found in it so far */
+bool segment_has_index(const struct segment *);      /* a good one: no damage was found in it so far */
 bool segment_index_is_sound(const struct segment *); /* the same, after reading and checking all of it */
 uint64_t segment_index_bytes(const struct segment *);
 uint64_t segment_memory(const struct segment *); /* heap bytes */

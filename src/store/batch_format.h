@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 
 enum batch_op_code { BATCH_PUT = 1, BATCH_DELETE = 2, BATCH_DELETE_RANGE = 3 };
-#define BATCH_HAS_EXPIRY 0x80u
+#define BATCH_HAS_EXPIRY  0x80u
 #define BATCH_OP_OVERHEAD 32u /* more than what an op adds to its key and value */
 
 struct batch_op {

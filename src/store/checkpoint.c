@@ -27,14 +27,16 @@ static int copy_file(struct copying *copying, const char *from, const char *to, 
         status = os->size(source, &length);
     }
     if (status == NACRE_OK) {
-        status = os->open(os->context, to, NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE | NACRE_FILE_EXCLUSIVE, &target);
+        status = os->open(os->context, to,
+                          NACRE_FILE_READ | NACRE_FILE_WRITE | NACRE_FILE_CREATE | NACRE_FILE_EXCLUSIVE, &target);
     }
     uint64_t end = most < length ? most : length;
     for (uint64_t at = 0; status == NACRE_OK && at < end;) {
         size_t got = 0, want = end - at < COPY_BYTES ? (size_t)(end - at) : COPY_BYTES;
         status = os->read(source, at, copying->bytes, want, &got);
         if (status == NACRE_OK && got == 0) {
-            status = fail(NACRE_IO, "%s: ends at %llu, %llu bytes were expected", from, (unsigned long long)at, (unsigned long long)end);
+            status = fail(NACRE_IO, "%s: ends at %llu, %llu bytes were expected", from, (unsigned long long)at,
+                          (unsigned long long)end);
         }
         if (status == NACRE_OK) {
             status = os->write(target, at, copying->bytes, got);
@@ -101,7 +103,9 @@ static int copy_log(struct copying *copying, uint32_t first, wal_position end)
         if ((status = os_path(from, copying->store->log_path, WAL_FILE_NAME, number)) == NACRE_OK &&
             (status = os_path(to, copying->path, "log/" WAL_FILE_NAME, number)) == NACRE_OK) {
             status = copy_file(copying, from, to, number == WAL_FILE(end) ? WAL_OFFSET(end) : UINT64_MAX);
-            status = status == NACRE_NOT_FOUND ? NACRE_OK : status; /* numbers may have been skipped; recovery knows by the files' headers */
+            status = status == NACRE_NOT_FOUND
+                         ? NACRE_OK
+                         : status; /* numbers may have been skipped; recovery knows by the files' headers */
         }
     }
     return status;
@@ -165,7 +169,8 @@ static int copy_all(struct copying *copying)
     pthread_mutex_unlock(&store->commit_lock);
     state.clean_log_end = end;
     if ((status = copy_segments(copying, &state)) == NACRE_OK && (status = copy_tuning(copying)) == NACRE_OK &&
-        (status = copy_log(copying, wal_oldest_file(store->wal), end)) == NACRE_OK && (status = sync_target(copying)) == NACRE_OK) {
+        (status = copy_log(copying, wal_oldest_file(store->wal), end)) == NACRE_OK &&
+        (status = sync_target(copying)) == NACRE_OK) {
         status = manifest_write_copy(store->os, copying->path, &state);
     }
     manifest_state_free(&state);
@@ -175,8 +180,10 @@ static int copy_all(struct copying *copying)
 int store_checkpoint(nacre_store *store, const char *path)
 {
     if (store->read_only) {
-        return fail(NACRE_READ_ONLY, "%s was opened read-only; copy its directory while no writer works, or make the checkpoint in the writer",
-                    store->path);
+        return fail(
+            NACRE_READ_ONLY,
+            "%s was opened read-only; copy its directory while no writer works, or make the checkpoint in the writer",
+            store->path);
     }
     struct copying copying = { store, store->os, path, memory_alloc(COPY_BYTES) };
     if (!copying.bytes) {

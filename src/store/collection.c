@@ -10,7 +10,8 @@ int collection_make(nacre_store *store, const struct manifest_collection *words,
 {
     const struct kind *kind = store_kind(words->kind);
     if (!kind) {
-        return fail(NACRE_UNSUPPORTED, "collection '%s' is of kind %u, which this build does not have", words->name, words->kind);
+        return fail(NACRE_UNSUPPORTED, "collection '%s' is of kind %u, which this build does not have", words->name,
+                    words->kind);
     }
     nacre_collection *c = memory_zalloc(sizeof *c);
     struct table *active = NULL;
@@ -99,14 +100,16 @@ static int check_options(const nacre_collection_options *options)
 {
     if (!store_kind((uint32_t)options->kind)) {
         return options->kind >= NACRE_ORDERED && options->kind <= NACRE_VECTORS
-                   ? fail(NACRE_UNSUPPORTED, "this build has no collections of kind %d; it has ordered (1)", (int)options->kind)
+                   ? fail(NACRE_UNSUPPORTED, "this build has no collections of kind %d; it has ordered (1)",
+                          (int)options->kind)
                    : fail(NACRE_INVALID, "%d is not a kind of collection", (int)options->kind);
     }
     if (options->dimension || options->metric) {
         return fail(NACRE_INVALID, "dimension and metric are for collections of vectors");
     }
     if (options->value_log_threshold != 0 && options->value_log_threshold != UINT64_MAX) {
-        return fail(NACRE_UNSUPPORTED, "this version keeps all values in segments: value_log_threshold must be 0 or UINT64_MAX");
+        return fail(NACRE_UNSUPPORTED,
+                    "this version keeps all values in segments: value_log_threshold must be 0 or UINT64_MAX");
     }
     return options->merge_operator ? fail(NACRE_UNSUPPORTED, "this version has no merge operators") : NACRE_OK;
 }
@@ -124,14 +127,18 @@ static int add_to_list(nacre_store *store, nacre_collection *c)
     return NACRE_OK;
 }
 
-static int create_locked(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection)
+static int create_locked(nacre_store *store, const char *name, const nacre_collection_options *options,
+                         nacre_collection **collection)
 {
     if (find_named(store, name)) {
         return fail(NACRE_EXISTS, "there is a collection '%s' already", name);
     }
     nacre_collection *c = NULL;
-    struct manifest_collection words = { .id = store->next_collection, .name = (char *)name, .kind = (uint32_t)options->kind,
-                                         .default_ttl_ms = options->default_ttl_ms, .log_position = wal_end(store->wal) };
+    struct manifest_collection words = { .id = store->next_collection,
+                                         .name = (char *)name,
+                                         .kind = (uint32_t)options->kind,
+                                         .default_ttl_ms = options->default_ttl_ms,
+                                         .log_position = wal_end(store->wal) };
     int status = collection_make(store, &words, &c);
     if (status != NACRE_OK) {
         return status;
@@ -151,7 +158,8 @@ static int create_locked(nacre_store *store, const char *name, const nacre_colle
     return NACRE_OK;
 }
 
-int store_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options, nacre_collection **collection)
+int store_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options,
+                            nacre_collection **collection)
 {
     int status = check_options(options);
     if (status != NACRE_OK || (status = store_check_writable(store)) != NACRE_OK) {

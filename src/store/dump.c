@@ -28,7 +28,8 @@ static int append_bytes(struct buffer *text, nacre_slice bytes, size_t most)
 static int append_op(struct buffer *text, const struct batch_op *op)
 {
     static const char *const names[] = { "", "put", "delete", "delete_range" };
-    int status = buffer_append_format(text, "{\"op\":\"%s\",\"collection\":%u,\"key\":\"", names[op->code], op->collection);
+    int status =
+        buffer_append_format(text, "{\"op\":\"%s\",\"collection\":%u,\"key\":\"", names[op->code], op->collection);
     if (status == NACRE_OK) {
         status = append_bytes(text, op->key, 256);
     }
@@ -37,9 +38,12 @@ static int append_op(struct buffer *text, const struct batch_op *op)
         status = status == NACRE_OK ? append_bytes(text, op->value, 256) : status;
     }
     if (status == NACRE_OK && op->expiry_ms) {
-        return buffer_append_format(text, "\",\"expiry_ms\":%llu,\"value_bytes\":%zu}", (unsigned long long)op->expiry_ms, op->value.size);
+        return buffer_append_format(text, "\",\"expiry_ms\":%llu,\"value_bytes\":%zu}",
+                                    (unsigned long long)op->expiry_ms, op->value.size);
     }
-    return status == NACRE_OK ? buffer_append_format(text, "\",\"value_bytes\":%zu}", op->code == BATCH_PUT ? op->value.size : 0) : status;
+    return status == NACRE_OK
+               ? buffer_append_format(text, "\",\"value_bytes\":%zu}", op->code == BATCH_PUT ? op->value.size : 0)
+               : status;
 }
 
 static int dump_record(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
@@ -49,14 +53,16 @@ static int dump_record(void *context, wal_position begin, wal_position end, uint
     struct reader reader = reader_of(payload);
     struct batch_op op;
     buffer_clear(text);
-    int status = buffer_append_format(text, "{\"file\":%u,\"offset\":%u,\"end\":%u,\"sequence\":%llu,\"bytes\":%zu,\"ops\":[", WAL_FILE(begin),
-                                      WAL_OFFSET(begin), WAL_OFFSET(end), (unsigned long long)sequence, payload.size);
+    int status = buffer_append_format(
+        text, "{\"file\":%u,\"offset\":%u,\"end\":%u,\"sequence\":%llu,\"bytes\":%zu,\"ops\":[", WAL_FILE(begin),
+        WAL_OFFSET(begin), WAL_OFFSET(end), (unsigned long long)sequence, payload.size);
     for (bool first = true; status == NACRE_OK && batch_decode(&reader, &op); first = false) {
         status = first ? NACRE_OK : buffer_append_u8(text, ',');
         status = status == NACRE_OK ? append_op(text, &op) : status;
     }
     if (status == NACRE_OK) {
-        status = buffer_append_format(text, "]%s}", reader.ok ? "" : ",\"error\":\"the rest of the batch cannot be read\"");
+        status =
+            buffer_append_format(text, "]%s}", reader.ok ? "" : ",\"error\":\"the rest of the batch cannot be read\"");
     }
     if (status == NACRE_OK) {
         lines->line(lines->context, (const char *)text->data);
@@ -73,9 +79,11 @@ static int dump_log(const nacre_os *os, const char *path, struct lines *lines)
     }
     char damage[2 * sizeof report.damage];
     buffer_clear(&lines->text);
-    status = buffer_append_format(&lines->text, "{\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"damaged_regions\":%llu,\"damage\":\"%s\"}",
-                                  (unsigned long long)report.records, (unsigned long long)report.bytes, (unsigned long long)report.torn_bytes,
-                                  (unsigned long long)report.damaged_regions, log_escape(report.damage, damage, sizeof damage));
+    status = buffer_append_format(
+        &lines->text,
+        "{\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"damaged_regions\":%llu,\"damage\":\"%s\"}",
+        (unsigned long long)report.records, (unsigned long long)report.bytes, (unsigned long long)report.torn_bytes,
+        (unsigned long long)report.damaged_regions, log_escape(report.damage, damage, sizeof damage));
     if (status == NACRE_OK) {
         lines->line(lines->context, (const char *)lines->text.data);
     }
@@ -121,7 +129,8 @@ static int dump_segment(const nacre_os *os, const char *path, struct lines *line
     return status;
 }
 
-int store_dump(const nacre_os *os, const char *kind, const char *path, void (*line)(void *context, const char *json), void *context)
+int store_dump(const nacre_os *os, const char *kind, const char *path, void (*line)(void *context, const char *json),
+               void *context)
 {
     struct lines lines = { .line = line, .context = context };
     int status;
@@ -148,12 +157,16 @@ int store_salvage_report(nacre_store *store, char **json)
     if (status != NACRE_OK && status != NACRE_CORRUPT) {
         return status;
     }
-    status = buffer_append_format(&text, "{\"log\":{\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"damaged_regions\":%llu,\"damage\":\"%s\"},",
-                                  (unsigned long long)r->records, (unsigned long long)r->bytes, (unsigned long long)r->torn_bytes,
-                                  (unsigned long long)r->damaged_regions, log_escape(r->damage, damage, sizeof damage));
+    status = buffer_append_format(
+        &text,
+        "{\"log\":{\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"damaged_regions\":%llu,\"damage\":\"%s\"},",
+        (unsigned long long)r->records, (unsigned long long)r->bytes, (unsigned long long)r->torn_bytes,
+        (unsigned long long)r->damaged_regions, log_escape(r->damage, damage, sizeof damage));
     if (status == NACRE_OK) {
-        status = buffer_append_format(&text, "\"segments\":{\"files\":%llu,\"entries\":%llu,\"damaged\":%llu,\"damage\":\"",
-                                      (unsigned long long)verified.files, (unsigned long long)verified.entries, (unsigned long long)verified.damaged);
+        status =
+            buffer_append_format(&text, "\"segments\":{\"files\":%llu,\"entries\":%llu,\"damaged\":%llu,\"damage\":\"",
+                                 (unsigned long long)verified.files, (unsigned long long)verified.entries,
+                                 (unsigned long long)verified.damaged);
     }
     if (status == NACRE_OK && verified.damage) {
         status = append_bytes(&text, slice_text(verified.damage), 65536);

@@ -40,18 +40,21 @@ static void retire(struct gap_cache *cache, struct gap *gap)
     struct gap *head = atomic_load_explicit(&cache->retired, memory_order_relaxed);
     do {
         gap->next_retired = head;
-    } while (!atomic_compare_exchange_weak_explicit(&cache->retired, &head, gap, memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&cache->retired, &head, gap, memory_order_release,
+                                                    memory_order_relaxed));
 }
 
 static bool holds(const struct gap *gap, nacre_slice key)
 {
-    return (!gap->has_begin || slice_compare(key, gap_begin(gap)) >= 0) && (!gap->has_end || slice_compare(key, gap_end(gap)) < 0);
+    return (!gap->has_begin || slice_compare(key, gap_begin(gap)) >= 0) &&
+           (!gap->has_end || slice_compare(key, gap_end(gap)) < 0);
 }
 
 /* Puts `fresh` (may be NULL) in the place of `old`; false when the slot holds something else by now. Takes over both. */
 static bool replace(struct gap_cache *cache, unsigned slot, struct gap *old, struct gap *fresh)
 {
-    if (!atomic_compare_exchange_strong_explicit(&cache->slots[slot], &old, fresh, memory_order_seq_cst, memory_order_seq_cst)) {
+    if (!atomic_compare_exchange_strong_explicit(&cache->slots[slot], &old, fresh, memory_order_seq_cst,
+                                                 memory_order_seq_cst)) {
         return false;
     }
     if (old && !fresh) {
@@ -167,7 +170,8 @@ int gap_register(struct gap_cache *cache, const void *owner, nacre_slice bound, 
             continue; /* in the second round: another cursor is at work on it */
         }
         if (old) {
-            atomic_store_explicit(&cache->next_slot, slot + 1, memory_order_relaxed); /* turns are taken in being replaced */
+            atomic_store_explicit(&cache->next_slot, slot + 1,
+                                  memory_order_relaxed); /* turns are taken in being replaced */
         }
         /* Counted first, so that a writer that could miss the slot's change does not skip the look (invariant 2). */
         if (!old) {
@@ -211,7 +215,8 @@ static void empty_slot(struct gap_cache *cache, unsigned slot)
 }
 
 /* Invariant 3: `fresh` takes the neighbour's range in as well, in the neighbour's slot. True when that was done and the tentative one is gone. */
-static bool grow_neighbour(struct gap_cache *cache, int slot, struct gap *tentative, const struct gap *fresh, bool reverse)
+static bool grow_neighbour(struct gap_cache *cache, int slot, struct gap *tentative, const struct gap *fresh,
+                           bool reverse)
 {
     struct gap *other = NULL;
     int at = neighbour(cache, fresh, reverse, &other);
@@ -243,8 +248,8 @@ static bool grow_neighbour(struct gap_cache *cache, int slot, struct gap *tentat
     return true;
 }
 
-void gap_settle(struct gap_cache *cache, int slot, const void *owner, bool confirmed, uint64_t since, bool has_stop, nacre_slice stop,
-                bool reverse)
+void gap_settle(struct gap_cache *cache, int slot, const void *owner, bool confirmed, uint64_t since, bool has_stop,
+                nacre_slice stop, bool reverse)
 {
     for (;;) {
         struct gap *gap = atomic_load_explicit(&cache->slots[slot], memory_order_seq_cst);

@@ -18,28 +18,28 @@
 #include "base/slice.h"
 #include <stdatomic.h>
 
-#define GAP_SLOTS 8u
-#define GAP_KEY_MAX 128u  /* longer keys make no gaps */
-#define GAP_WORTH 128u    /* dead keys in a row that make a cursor register one */
-#define GAP_GROWTH 16u    /* dead keys behind a gap that make it grow */
+#define GAP_SLOTS   8u
+#define GAP_KEY_MAX 128u /* longer keys make no gaps */
+#define GAP_WORTH   128u /* dead keys in a row that make a cursor register one */
+#define GAP_GROWTH  16u  /* dead keys behind a gap that make it grow */
 
 struct gap {
-    uint64_t since;       /* UINT64_MAX while tentative */
-    const void *owner;    /* the cursor of a tentative gap */
+    uint64_t since;    /* UINT64_MAX while tentative */
+    const void *owner; /* the cursor of a tentative gap */
     bool has_begin, has_end;
     uint16_t begin_size, end_size;
     uint8_t begin[GAP_KEY_MAX], end[GAP_KEY_MAX + 1];
     struct gap *next_retired;
 };
 struct gap_cache {
-    _Atomic uint32_t count;        /* slots in use: the writers' fast test */
+    _Atomic uint32_t count; /* slots in use: the writers' fast test */
     _Atomic uint32_t next_slot;
     _Atomic uint64_t version;
     _Atomic(struct gap *) slots[GAP_SLOTS];
     _Atomic(struct gap *) retired;
 };
 void gap_cache_init(struct gap_cache *);
-void gap_cache_free(struct gap_cache *);       /* no users left */
+void gap_cache_free(struct gap_cache *);          /* no users left */
 struct gap *gap_take_retired(struct gap_cache *); /* free with gap_free_list after a grace period */
 void gap_free_list(struct gap *);
 
@@ -59,8 +59,14 @@ const struct gap *gap_find(const struct gap_cache *, nacre_slice key, uint64_t s
 int gap_register(struct gap_cache *, const void *owner, nacre_slice bound, bool reverse);
 /* The cursor came to `stop`, the first live key (or, with has_stop false, to the end): ends or begins the gap there. With
    confirmed = false it is only taken away. */
-void gap_settle(struct gap_cache *, int slot, const void *owner, bool confirmed, uint64_t since, bool has_stop, nacre_slice stop,
-                bool reverse);
-static inline nacre_slice gap_begin(const struct gap *g) { return (nacre_slice){ g->begin, g->begin_size }; }
-static inline nacre_slice gap_end(const struct gap *g) { return (nacre_slice){ g->end, g->end_size }; }
+void gap_settle(struct gap_cache *, int slot, const void *owner, bool confirmed, uint64_t since, bool has_stop,
+                nacre_slice stop, bool reverse);
+static inline nacre_slice gap_begin(const struct gap *g)
+{
+    return (nacre_slice){ g->begin, g->begin_size };
+}
+static inline nacre_slice gap_end(const struct gap *g)
+{
+    return (nacre_slice){ g->end, g->end_size };
+}
 #endif

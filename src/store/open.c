@@ -5,7 +5,7 @@
 #include "store/store.h"
 #include <stdlib.h>
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB             (UINT64_C(1) << 20)
 #define READ_ONLY_TRIES 8
 
 /* ---- limits ---- */
@@ -39,7 +39,9 @@ void store_apply_tuning(nacre_store *store)
     atomic_store(&trees->block_bytes, tuning_get(t, TUNING_block_bytes));
     atomic_store(&trees->async_index_build, tuning_get(t, TUNING_async_index_build) != 0);
     for (unsigned level = 0; level < TREE_LEVELS; level++) {
-        enum tuning_name name = level < 2 ? TUNING_compression_top : level < 4 ? TUNING_compression_middle : TUNING_compression_bottom;
+        enum tuning_name name = level < 2   ? TUNING_compression_top
+                                : level < 4 ? TUNING_compression_middle
+                                            : TUNING_compression_bottom;
         atomic_store(&trees->compression[level], (uint32_t)tuning_get(t, name));
     }
 }
@@ -112,8 +114,8 @@ struct foreign {
 
 static void look_for_foreign(void *context, const char *name)
 {
-    static const char *const ours[] = { "LOCK",   "CURRENT",     "manifest",    "log",            "segments",
-                                        "values", "tuning.json", "CURRENT.tmp", "tuning.json.tmp" };
+    static const char *const ours[] = { "LOCK",        "CURRENT",     "manifest",       "log", "segments", "values",
+                                        "tuning.json", "CURRENT.tmp", "tuning.json.tmp" };
     struct foreign *foreign = context;
     size_t size = strlen(name);
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
@@ -136,8 +138,8 @@ static int look_for_orphans(const nacre_store *store)
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         int status = store->os->list(store->os->context, directories[i], look_for_foreign, &orphan);
         if (orphan.any) {
-            return fail(NACRE_CORRUPT, "%s: CURRENT is missing, but '%s' is in %s: this was a store", store->path, orphan.name,
-                        directories[i]);
+            return fail(NACRE_CORRUPT, "%s: CURRENT is missing, but '%s' is in %s: this was a store", store->path,
+                        orphan.name, directories[i]);
         }
         if (status != NACRE_OK && status != NACRE_NOT_FOUND) {
             return status;
@@ -163,7 +165,8 @@ static int look_at_directory(const nacre_store *store, const nacre_options *opti
     struct foreign foreign = { false, "" };
     status = store->os->list(store->os->context, store->path, look_for_foreign, &foreign);
     if (status == NACRE_OK && foreign.any) {
-        return fail(NACRE_INVALID, "%s: not a store (no file CURRENT) and not empty: it holds '%s'", store->path, foreign.name);
+        return fail(NACRE_INVALID, "%s: not a store (no file CURRENT) and not empty: it holds '%s'", store->path,
+                    foreign.name);
     }
     if (status == NACRE_OK && (status = look_for_orphans(store)) != NACRE_OK) {
         return status;
@@ -209,7 +212,8 @@ static int lock_directory(nacre_store *store)
         status = store->os->lock(store->os->context, path, &store->lock_file, holder, sizeof holder);
     }
     if (status == NACRE_LOCKED) {
-        return fail(NACRE_LOCKED, "%s: the store is open for writing by %s", store->path, holder[0] ? holder : "another process");
+        return fail(NACRE_LOCKED, "%s: the store is open for writing by %s", store->path,
+                    holder[0] ? holder : "another process");
     }
     return status;
 }
@@ -267,7 +271,8 @@ static int remove_strays(nacre_store *store, const struct manifest_state *state)
     struct strays strays = { .store = store, .state = state };
     int status = store->os->list(store->os->context, store->segments_path, note_stray, &strays);
     status = status == NACRE_OK ? strays.status : status;
-    for (size_t at = 0; status == NACRE_OK && at < strays.names.size; at += strlen((char *)strays.names.data + at) + 1) {
+    for (size_t at = 0; status == NACRE_OK && at < strays.names.size;
+         at += strlen((char *)strays.names.data + at) + 1) {
         char path[OS_PATH_MAX];
         status = os_path(path, store->segments_path, "%s", (char *)strays.names.data + at);
         if (status == NACRE_OK) {
@@ -292,12 +297,22 @@ static int make_parts(nacre_store *store)
     if (status == NACRE_OK) {
         status = chunk_pool_create(2 * atomic_load(&store->limits.seal_bytes), &store->chunks);
     }
-    store->segments = (struct segment_env){ .os = store->os, .logger = store->logger, .directory = store->segments_path,
-                                            .cache = store->cache, .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
-                                            .reap = store_reap, .reap_context = store };
-    store->trees = (struct tree_env){ .segments = &store->segments, .manifest = store->manifest, .logger = store->logger,
-                                      .tuning = &store->tree_tuning, .context = store, .snapshots = store_snapshots,
-                                      .publish = view_publish, .index_wanted = store_index_wanted, .stop = &store->stopping };
+    store->segments = (struct segment_env){ .os = store->os,
+                                            .logger = store->logger,
+                                            .directory = store->segments_path,
+                                            .cache = store->cache,
+                                            .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
+                                            .reap = store_reap,
+                                            .reap_context = store };
+    store->trees = (struct tree_env){ .segments = &store->segments,
+                                      .manifest = store->manifest,
+                                      .logger = store->logger,
+                                      .tuning = &store->tree_tuning,
+                                      .context = store,
+                                      .snapshots = store_snapshots,
+                                      .publish = view_publish,
+                                      .index_wanted = store_index_wanted,
+                                      .stop = &store->stopping };
     return status;
 }
 
@@ -325,10 +340,14 @@ static uint64_t log_file_bytes(const nacre_store *store)
 
 static int open_log(nacre_store *store, const struct manifest_state *state)
 {
-    struct wal_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger,
-                                   .file_bytes = log_file_bytes(store), .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
+    struct wal_options options = { .os = store->os,
+                                   .directory = store->log_path,
+                                   .logger = store->logger,
+                                   .file_bytes = log_file_bytes(store),
+                                   .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
                                    .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0 };
-    uint32_t first = store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
+    uint32_t first =
+        store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
     return wal_open(&options, first + 1, &store->wal);
 }
 
@@ -336,9 +355,11 @@ static void report_recovery(const nacre_store *store)
 {
     const struct wal_replay_report *r = &store->recovery;
     log_line(store->logger, r->torn_bytes || r->damaged_regions ? NACRE_LOG_WARNING : NACRE_LOG_INFO, "recovery",
-             "\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"torn_records\":%llu,\"damaged_regions\":%llu,\"ms\":%llu",
+             "\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"torn_records\":%llu,\"damaged_regions\":%llu,"
+             "\"ms\":%llu",
              (unsigned long long)r->records, (unsigned long long)r->bytes, (unsigned long long)r->torn_bytes,
-             (unsigned long long)r->torn_records, (unsigned long long)r->damaged_regions, (unsigned long long)(store->recovery_ns / 1000000));
+             (unsigned long long)r->torn_records, (unsigned long long)r->damaged_regions,
+             (unsigned long long)(store->recovery_ns / 1000000));
 }
 
 static int flush_one(nacre_collection *collection, void *context)
@@ -379,9 +400,9 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
        was found to be damaged is not to be a torn tail the next time. */
     struct manifest_edit opening = { .has_opening = true, .opening = state.opening + 1 };
     struct manifest_edit unclean = { .has_clean_log_end = true, .clean_log_end = 0 };
-    if ((status = manifest_commit(store->manifest, &opening)) != NACRE_OK || (status = remove_strays(store, &state)) != NACRE_OK ||
-        (status = make_collections(store, &state)) != NACRE_OK || (status = work_start(store)) != NACRE_OK ||
-        (status = store_recover(store, &state, salvage)) != NACRE_OK ||
+    if ((status = manifest_commit(store->manifest, &opening)) != NACRE_OK ||
+        (status = remove_strays(store, &state)) != NACRE_OK || (status = make_collections(store, &state)) != NACRE_OK ||
+        (status = work_start(store)) != NACRE_OK || (status = store_recover(store, &state, salvage)) != NACRE_OK ||
         (state.clean_log_end && (status = manifest_commit(store->manifest, &unclean)) != NACRE_OK) ||
         (status = open_log(store, &state)) != NACRE_OK) {
         goto done;
@@ -497,7 +518,8 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
         if ((status = new_store(path, options, &s)) != NACRE_OK) {
             return status;
         }
-        if ((status = look_at_directory(s, options, &present)) == NACRE_OK && (status = open_read_only(s)) == NACRE_OK) {
+        if ((status = look_at_directory(s, options, &present)) == NACRE_OK &&
+            (status = open_read_only(s)) == NACRE_OK) {
             *store = s;
             return NACRE_OK;
         }
@@ -555,7 +577,8 @@ static int check_handles(nacre_store *store)
     if (collections + cursors + store->snapshot_count + values == 0) {
         return NACRE_OK;
     }
-    return fail(NACRE_HANDLES_OPEN, "%s: still open: %u collection handles, %u cursors, %zu snapshots, %llu values; release them first",
+    return fail(NACRE_HANDLES_OPEN,
+                "%s: still open: %u collection handles, %u cursors, %zu snapshots, %llu values; release them first",
                 store->path, collections, cursors, store->snapshot_count, (unsigned long long)values);
 }
 
@@ -568,8 +591,11 @@ static int end_log(nacre_store *store)
     wal_position end = wal_end(store->wal);
     int status = wal_sync(store->wal, end);
     if (status == NACRE_OK) {
-        struct manifest_edit edit = { .has_clean_log_end = true, .clean_log_end = end, .has_last_sequence = true,
-                                      .last_sequence = atomic_load_explicit(&store->last_sequence, memory_order_relaxed) };
+        struct manifest_edit edit = { .has_clean_log_end = true,
+                                      .clean_log_end = end,
+                                      .has_last_sequence = true,
+                                      .last_sequence =
+                                          atomic_load_explicit(&store->last_sequence, memory_order_relaxed) };
         status = manifest_commit(store->manifest, &edit);
     }
     return status;

@@ -43,8 +43,7 @@ static void raise_visible(struct publisher *p, uint64_t sequence)
 {
     uint64_t seen = atomic_load_explicit(&p->visible, memory_order_relaxed);
     while (seen < sequence && !atomic_compare_exchange_weak_explicit(&p->visible, &seen, sequence, memory_order_seq_cst,
-                                                                     memory_order_relaxed)) {
-    }
+                                                                     memory_order_relaxed)) {}
 }
 
 void publish_raise(struct publisher *p, uint64_t sequence)
@@ -67,7 +66,8 @@ void publish_advance(struct publisher *p, uint64_t synced)
         if (atomic_load_explicit(&slot->durable, memory_order_relaxed) > synced) {
             break;
         }
-        if (atomic_compare_exchange_strong_explicit(&p->head, &head, head + 1, memory_order_seq_cst, memory_order_seq_cst)) {
+        if (atomic_compare_exchange_strong_explicit(&p->head, &head, head + 1, memory_order_seq_cst,
+                                                    memory_order_seq_cst)) {
             raise_visible(p, sequence);
             moved = true;
             head++;

@@ -42,7 +42,8 @@ static int find(const struct view *view, const struct lookup *lookup, struct ent
     return status;
 }
 
-static int give(nacre_collection *collection, struct view *view, const struct entry *entry, struct pin *pin, nacre_value *value)
+static int give(nacre_collection *collection, struct view *view, const struct entry *entry, struct pin *pin,
+                nacre_value *value)
 {
     if (entry->value.size <= VALUE_COPY_MOST) {
         int status = value_copy(collection->store, entry->value, value);
@@ -78,8 +79,8 @@ int collection_get(nacre_collection *collection, nacre_slice key, const nacre_sn
 
 #define MULTI_GET_AHEAD 8
 
-int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count, const nacre_snapshot *snapshot,
-                         nacre_value *values, int *statuses)
+int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, size_t count,
+                         const nacre_snapshot *snapshot, nacre_value *values, int *statuses)
 {
     struct lookup ahead[MULTI_GET_AHEAD];
     int worst = NACRE_OK;

@@ -22,11 +22,11 @@ struct replay {
     const wal_position *positions; /* by index in store->collections */
     wal_position from;
     uint64_t greatest_sequence;
-    bool helper;                   /* a second thread applies too */
+    bool helper; /* a second thread applies too */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t work, done;
-    struct replay_record *batch;   /* handed to the helper */
+    struct replay_record *batch; /* handed to the helper */
     size_t batch_count;
     bool end;
     int helper_status;
@@ -177,7 +177,8 @@ static int seal_full(struct replay *replay, wal_position end)
     int status = NACRE_OK;
     for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
         nacre_collection *c = store->collections[i];
-        if (memtable_bytes(c->active->memtable) < atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed)) {
+        if (memtable_bytes(c->active->memtable) <
+            atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed)) {
             continue;
         }
         status = wait_for_helper(replay);
@@ -210,7 +211,9 @@ static int note_first(struct replay *replay, wal_position begin, nacre_slice pay
         }
         ++*sequences;
     }
-    return reader.ok ? NACRE_OK : fail(NACRE_CORRUPT, "log file %u, offset %u: the record's batch cannot be read", WAL_FILE(begin), WAL_OFFSET(begin));
+    return reader.ok ? NACRE_OK
+                     : fail(NACRE_CORRUPT, "log file %u, offset %u: the record's batch cannot be read", WAL_FILE(begin),
+                            WAL_OFFSET(begin));
 }
 
 static int visit(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
@@ -236,7 +239,8 @@ static int visit(void *context, wal_position begin, wal_position end, uint64_t s
     return status;
 }
 
-static int positions_of(nacre_store *store, const struct manifest_state *state, wal_position **positions, wal_position *from)
+static int positions_of(nacre_store *store, const struct manifest_state *state, wal_position **positions,
+                        wal_position *from)
 {
     wal_position floor = WAL_POSITION(state->next_log_file, 0);
     *positions = memory_alloc((store->collection_count + 1) * sizeof **positions);
@@ -247,7 +251,8 @@ static int positions_of(nacre_store *store, const struct manifest_state *state, 
     for (size_t i = 0; i < store->collection_count; i++) {
         wal_position position = floor;
         for (size_t j = 0; j < state->collection_count; j++) {
-            if (state->collections[j].id == store->collections[i]->id && state->collections[j].log_position > position) {
+            if (state->collections[j].id == store->collections[i]->id &&
+                state->collections[j].log_position > position) {
                 position = state->collections[j].log_position;
             }
         }
@@ -292,8 +297,13 @@ int store_recover(nacre_store *store, const struct manifest_state *state, bool s
         replay.positions = positions;
         replay.from = from;
         replay.helper = pthread_create(&replay.thread, NULL, help, &replay) == 0;
-        struct wal_replay_options options = { .os = store->os, .directory = store->log_path, .logger = store->logger, .from = from,
-                                              .clean_end = state->clean_log_end, .truncate = !store->read_only, .salvage = salvage,
+        struct wal_replay_options options = { .os = store->os,
+                                              .directory = store->log_path,
+                                              .logger = store->logger,
+                                              .from = from,
+                                              .clean_end = state->clean_log_end,
+                                              .truncate = !store->read_only,
+                                              .salvage = salvage,
                                               .finish = finish };
         status = wal_replay(&options, visit, &replay, &store->recovery);
     }

@@ -72,19 +72,22 @@ static void add_tree(struct tree_stats *sum, const struct tree_stats *one)
     sum->reclaimable_bytes += one->reclaimable_bytes;
 }
 
-static int describe(const nacre_collection *collection, const struct tree_stats *tree, uint64_t memtables, struct totals *totals)
+static int describe(const nacre_collection *collection, const struct tree_stats *tree, uint64_t memtables,
+                    struct totals *totals)
 {
     char name[2 * NACRE_NAME_MAX + 8];
     struct buffer *json = totals->json;
-    int status = buffer_append_format(json,
-                                      "%s{\"name\":\"%s\",\"kind\":\"%s\",\"memtable_bytes\":%llu,\"entries\":%llu,\"tombstones\":%llu,"
-                                      "\"merge_debt_bytes\":%llu,\"levels\":[",
-                                      totals->collections > 1 ? "," : "", log_escape(collection->name, name, sizeof name),
-                                      collection->kind->name, (unsigned long long)memtables, (unsigned long long)tree->entries,
-                                      (unsigned long long)tree->deletes, (unsigned long long)tree_debt(collection->tree));
+    int status = buffer_append_format(
+        json,
+        "%s{\"name\":\"%s\",\"kind\":\"%s\",\"memtable_bytes\":%llu,\"entries\":%llu,\"tombstones\":%llu,"
+        "\"merge_debt_bytes\":%llu,\"levels\":[",
+        totals->collections > 1 ? "," : "", log_escape(collection->name, name, sizeof name), collection->kind->name,
+        (unsigned long long)memtables, (unsigned long long)tree->entries, (unsigned long long)tree->deletes,
+        (unsigned long long)tree_debt(collection->tree));
     for (unsigned level = 0; level < TREE_LEVELS && status == NACRE_OK; level++) {
         status = buffer_append_format(json, "%s{\"runs\":%llu,\"segments\":%llu,\"bytes\":%llu}", level ? "," : "",
-                                      (unsigned long long)tree->level_runs[level], (unsigned long long)tree->level_segments[level],
+                                      (unsigned long long)tree->level_runs[level],
+                                      (unsigned long long)tree->level_segments[level],
                                       (unsigned long long)tree->level_bytes[level]);
     }
     return status == NACRE_OK ? buffer_append_format(json, "]}") : status;
@@ -150,7 +153,8 @@ static void read_gauges(nacre_store *store, const struct totals *given, struct g
 static int append_state(nacre_store *store, struct buffer *text)
 {
     static const char *const names[] = { "ok", "read_only", "failed" };
-    char reason[sizeof store->state_reason], escaped[2 * sizeof reason], error[sizeof store->work.last_error], error_escaped[2 * sizeof error];
+    char reason[sizeof store->state_reason], escaped[2 * sizeof reason], error[sizeof store->work.last_error],
+        error_escaped[2 * sizeof error];
     pthread_mutex_lock(&store->state_lock);
     memcpy(reason, store->state_reason, sizeof reason);
     pthread_mutex_unlock(&store->state_lock);
@@ -158,7 +162,9 @@ static int append_state(nacre_store *store, struct buffer *text)
     memcpy(error, store->work.last_error, sizeof error);
     uint64_t at = store->work.last_error_ms;
     pthread_mutex_unlock(&store->work.lock);
-    return buffer_append_format(text, "\"state_name\":\"%s\",\"state_reason\":\"%s\",\"last_background_error\":\"%s\",\"last_background_error_ms\":%llu",
+    return buffer_append_format(text,
+                                "\"state_name\":\"%s\",\"state_reason\":\"%s\",\"last_background_error\":\"%s\",\"last_"
+                                "background_error_ms\":%llu",
                                 names[atomic_load(&store->state)], log_escape(reason, escaped, sizeof escaped),
                                 log_escape(error, error_escaped, sizeof error_escaped), (unsigned long long)at);
 }
@@ -174,7 +180,8 @@ int store_stats_json(nacre_store *store, char **json)
         status = buffer_append_format(&text, "{");
     }
     for (unsigned i = 0; i < STATS_COUNTER_COUNT && status == NACRE_OK; i++) {
-        status = buffer_append_format(&text, "\"%s\":%llu,", stats_name(i), (unsigned long long)stats_sum(&store->stats, i));
+        status =
+            buffer_append_format(&text, "\"%s\":%llu,", stats_name(i), (unsigned long long)stats_sum(&store->stats, i));
     }
     for (unsigned i = 0; i < GAUGE_COUNT && status == NACRE_OK; i++) {
         status = buffer_append_format(&text, "\"%s\":%llu,", gauges[i].name, (unsigned long long)gauges[i].value);
@@ -183,7 +190,8 @@ int store_stats_json(nacre_store *store, char **json)
         status = append_state(store, &text);
     }
     if (status == NACRE_OK) {
-        status = buffer_append_format(&text, ",\"collection\":[%s]}", collections.data ? (const char *)collections.data : "");
+        status = buffer_append_format(&text, ",\"collection\":[%s]}",
+                                      collections.data ? (const char *)collections.data : "");
     }
     buffer_free(&collections);
     if (status != NACRE_OK) {
@@ -202,14 +210,15 @@ int store_metrics_text(nacre_store *store, char **metrics)
     int status = collect(store, &totals);
     for (unsigned i = 0; i < STATS_COUNTER_COUNT && status == NACRE_OK; i++) {
         const char *name = stats_name(i);
-        status = buffer_append_format(&text, "# HELP nacre_%s_total %s\n# TYPE nacre_%s_total counter\nnacre_%s_total %llu\n", name,
-                                      stats_text(i), name, name, (unsigned long long)stats_sum(&store->stats, i));
+        status = buffer_append_format(&text,
+                                      "# HELP nacre_%s_total %s\n# TYPE nacre_%s_total counter\nnacre_%s_total %llu\n",
+                                      name, stats_text(i), name, name, (unsigned long long)stats_sum(&store->stats, i));
     }
     read_gauges(store, &totals, gauges);
     for (unsigned i = 0; i < GAUGE_COUNT && status == NACRE_OK; i++) {
         const char *name = gauges[i].name;
-        status = buffer_append_format(&text, "# HELP nacre_%s %s\n# TYPE nacre_%s gauge\nnacre_%s %llu\n", name, gauges[i].text, name, name,
-                                      (unsigned long long)gauges[i].value);
+        status = buffer_append_format(&text, "# HELP nacre_%s %s\n# TYPE nacre_%s gauge\nnacre_%s %llu\n", name,
+                                      gauges[i].text, name, name, (unsigned long long)gauges[i].value);
     }
     if (status != NACRE_OK) {
         buffer_free(&text);

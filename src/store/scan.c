@@ -18,7 +18,7 @@ struct nacre_cursor {
     struct view *view;
     struct cursor *merge;
     uint64_t sequence;
-    struct buffer begin, end;      /* the bounds; empty = open */
+    struct buffer begin, end; /* the bounds; empty = open */
     bool reverse, keys_only, has_ranges;
     uint64_t limit, given;
     bool live, backward;
@@ -26,11 +26,11 @@ struct nacre_cursor {
     nacre_slice value;
     struct buffer key, kept_value; /* the entry's key; its value when the merge has moved on */
     unsigned dead_in_row;
-    struct buffer dead_bound;      /* where the dead row began: its first key, or the edge of the gap that was jumped */
-    bool jumped;                   /* a gap lies right before the row */
-    int gap_slot;                  /* of the gap this cursor is registering, or -1 */
+    struct buffer dead_bound; /* where the dead row began: its first key, or the edge of the gap that was jumped */
+    bool jumped;              /* a gap lies right before the row */
+    int gap_slot;             /* of the gap this cursor is registering, or -1 */
     bool gap_reverse;
-    uint64_t gap_assigned;         /* the last sequence assigned when it was registered */
+    uint64_t gap_assigned; /* the last sequence assigned when it was registered */
 };
 
 static bool out_of_memory(nacre_cursor *c, int status)
@@ -227,7 +227,8 @@ static void find_backward(nacre_cursor *c)
                 seen = true;
                 alive = is_live(c, entry);
                 buffer_clear(&c->kept_value);
-                if (alive && !c->keys_only && out_of_memory(c, buffer_append(&c->kept_value, entry->value.data, entry->value.size))) {
+                if (alive && !c->keys_only &&
+                    out_of_memory(c, buffer_append(&c->kept_value, entry->value.data, entry->value.size))) {
                     return;
                 }
                 if (!alive && jump_gap(c, true)) {
@@ -361,7 +362,8 @@ void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
     if (c->reverse) {
         /* The greatest key <= the target: before the least key after it. */
         struct buffer after = { 0 };
-        if (!out_of_memory(c, buffer_append(&after, key.data, key.size)) && !out_of_memory(c, buffer_append_u8(&after, 0))) {
+        if (!out_of_memory(c, buffer_append(&after, key.data, key.size)) &&
+            !out_of_memory(c, buffer_append_u8(&after, 0))) {
             go_before(c, buffer_slice(&after));
         }
         buffer_free(&after);
@@ -472,7 +474,8 @@ static int merge_children(nacre_cursor *c, nacre_slice prefix)
     }
     c->has_ranges |= c->view->version->has_ranges;
     if (status == NACRE_OK) {
-        status = version_cursors(c->view->version, buffer_slice(&c->begin), buffer_slice(&c->end), prefix, &children, &count, &capacity);
+        status = version_cursors(c->view->version, buffer_slice(&c->begin), buffer_slice(&c->end), prefix, &children,
+                                 &count, &capacity);
     }
     if (status == NACRE_OK) {
         status = merge_cursor_create(children, count, &c->merge);

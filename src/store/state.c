@@ -66,8 +66,8 @@ void store_set_state(nacre_store *store, nacre_state state, int cause, const cha
     if (worse) {
         static const char *const names[] = { "ok", "read_only", "failed" };
         char escaped[2 * sizeof text];
-        log_line(store->logger, state == NACRE_STATE_OK ? NACRE_LOG_INFO : NACRE_LOG_ERROR, "state", "\"state\":\"%s\",\"reason\":\"%s\"",
-                 names[state], log_escape(text, escaped, sizeof escaped));
+        log_line(store->logger, state == NACRE_STATE_OK ? NACRE_LOG_INFO : NACRE_LOG_ERROR, "state",
+                 "\"state\":\"%s\",\"reason\":\"%s\"", names[state], log_escape(text, escaped, sizeof escaped));
         store_progress(store);
     }
 }
@@ -120,7 +120,8 @@ int store_resume(nacre_store *store)
     uint64_t space = UINT64_MAX;
     int status = store->os->space(store->os->context, store->path, &space);
     if (status == NACRE_OK && space < (8u << 20)) {
-        return fail(NACRE_NO_SPACE, "%s: only %llu bytes are free on its disk; 8 MiB are needed", store->path, (unsigned long long)space);
+        return fail(NACRE_NO_SPACE, "%s: only %llu bytes are free on its disk; 8 MiB are needed", store->path,
+                    (unsigned long long)space);
     }
     bool log_failed = atomic_load_explicit(&store->log_failed, memory_order_seq_cst);
     if (log_failed && (status = leave_failed_log(store)) != NACRE_OK) {

@@ -28,5 +28,11 @@ uint64_t stats_sum(const struct stats *stats, enum stats_counter counter)
 static const char *const names[] = { STATS_COUNTERS(STATS_NAME) };
 static const char *const texts[] = { STATS_COUNTERS(STATS_TEXT) };
 
-const char *stats_name(enum stats_counter counter) { return names[counter]; }
-const char *stats_text(enum stats_counter counter) { return texts[counter]; }
+const char *stats_name(enum stats_counter counter)
+{
+    return names[counter];
+}
+const char *stats_text(enum stats_counter counter)
+{
+    return texts[counter];
+}

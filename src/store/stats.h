@@ -29,7 +29,7 @@ enum stats_counter {
 #define STATS_ENUM(name, text) STATS_##name,
     STATS_COUNTERS(STATS_ENUM)
 #undef STATS_ENUM
-    STATS_COUNTER_COUNT
+        STATS_COUNTER_COUNT
 };
 
 #define STATS_SHARDS 16u

@@ -30,8 +30,8 @@ static int check(size_t index, uint64_t value)
     if (value == p->value || (value >= p->least && value <= p->most)) {
         return NACRE_OK;
     }
-    return fail(NACRE_INVALID, "tuning parameter %s: %llu is outside of %llu to %llu %s", p->name, (unsigned long long)value,
-                (unsigned long long)p->least, (unsigned long long)p->most, p->unit);
+    return fail(NACRE_INVALID, "tuning parameter %s: %llu is outside of %llu to %llu %s", p->name,
+                (unsigned long long)value, (unsigned long long)p->least, (unsigned long long)p->most, p->unit);
 }
 
 static int load_object(struct tuning *t, json_t *root, const char *path)
@@ -43,7 +43,9 @@ static int load_object(struct tuning *t, json_t *root, const char *path)
         size_t index = 0;
         if (find(name, &index) != NACRE_OK || !json_is_integer(value) || json_integer_value(value) < 0 ||
             check(index, (uint64_t)json_integer_value(value)) != NACRE_OK) {
-            return fail(NACRE_CORRUPT, "%s: '%s' is not a tuning parameter with a value in its range; mend or remove the file", path, name);
+            return fail(NACRE_CORRUPT,
+                        "%s: '%s' is not a tuning parameter with a value in its range; mend or remove the file", path,
+                        name);
         }
         atomic_store_explicit(&t->values[index], (uint64_t)json_integer_value(value), memory_order_relaxed);
         t->set[index] = true;
@@ -72,7 +74,8 @@ int tuning_load(struct tuning *t, const nacre_os *os, const char *store_path)
     }
     root = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &detail);
     if (!json_is_object(root)) {
-        status = fail(NACRE_CORRUPT, "%s: line %d: %s; mend or remove the file", path, detail.line, root ? "no object" : detail.text);
+        status = fail(NACRE_CORRUPT, "%s: line %d: %s; mend or remove the file", path, detail.line,
+                      root ? "no object" : detail.text);
         goto done;
     }
     status = load_object(t, root, path);
@@ -89,8 +92,9 @@ static int save(struct tuning *t, const nacre_os *os, const char *store_path)
     const char *comma = "";
     for (size_t i = 0; i < TUNING_COUNT && status == NACRE_OK; i++) {
         if (t->set[i]) {
-            status = buffer_append_format(&text, "%s\n  \"%s\": %llu", comma, parameters[i].name,
-                                          (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed));
+            status =
+                buffer_append_format(&text, "%s\n  \"%s\": %llu", comma, parameters[i].name,
+                                     (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed));
             comma = ",";
         }
     }
@@ -115,8 +119,8 @@ static int parse(size_t index, const char *text, uint64_t *value, bool *by_user)
     errno = 0;
     unsigned long long number = strtoull(text, &end, 10);
     if (errno != 0 || end == text || *end != 0 || *text == '-') {
-        return fail(NACRE_INVALID, "tuning parameter %s: '%s' is not a number (%s) nor 'default'", parameters[index].name, text,
-                    parameters[index].unit);
+        return fail(NACRE_INVALID, "tuning parameter %s: '%s' is not a number (%s) nor 'default'",
+                    parameters[index].name, text, parameters[index].unit);
     }
     *value = number;
     return check(index, number);
@@ -154,10 +158,13 @@ int tuning_json(struct tuning *t, char **json)
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < TUNING_COUNT && status == NACRE_OK; i++) {
         const struct parameter *p = &parameters[i];
-        status = buffer_append_format(
-            &text, "%s\"%s\":{\"value\":%llu,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,\"most\":%llu,\"set\":%s,\"text\":\"%s\"}",
-            i ? "," : "", p->name, (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed), p->unit,
-            (unsigned long long)p->value, (unsigned long long)p->least, (unsigned long long)p->most, t->set[i] ? "true" : "false", p->text);
+        status = buffer_append_format(&text,
+                                      "%s\"%s\":{\"value\":%llu,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,"
+                                      "\"most\":%llu,\"set\":%s,\"text\":\"%s\"}",
+                                      i ? "," : "", p->name,
+                                      (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed),
+                                      p->unit, (unsigned long long)p->value, (unsigned long long)p->least,
+                                      (unsigned long long)p->most, t->set[i] ? "true" : "false", p->text);
     }
     pthread_mutex_unlock(&t->lock);
     if (status == NACRE_OK) {

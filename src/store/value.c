@@ -6,7 +6,7 @@
 
 struct cell {
     nacre_store *store;
-    struct view *view;   /* NULL: the bytes are a copy, behind the cell */
+    struct view *view; /* NULL: the bytes are a copy, behind the cell */
     struct pin pin;
     struct cell *next;
     uint8_t bytes[];

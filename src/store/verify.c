@@ -32,8 +32,11 @@ static int count_record(void *context, wal_position begin, wal_position end, uin
 static int verify_log(nacre_store *store, struct verifying *verifying, const struct manifest_state *state)
 {
     struct wal_replay_report replayed;
-    struct wal_replay_options options = { .os = store->os, .directory = store->log_path, .from = WAL_POSITION(state->next_log_file, 0),
-                                          .clean_end = state->clean_log_end, .end = store->wal ? wal_end(store->wal) : 0 };
+    struct wal_replay_options options = { .os = store->os,
+                                          .directory = store->log_path,
+                                          .from = WAL_POSITION(state->next_log_file, 0),
+                                          .clean_end = state->clean_log_end,
+                                          .end = store->wal ? wal_end(store->wal) : 0 };
     int status = wal_replay(&options, count_record, verifying->report, &replayed);
     if (status == NACRE_CORRUPT) {
         note_damage(verifying, status, fail_detail());
@@ -69,5 +72,7 @@ int store_verify(nacre_store *store, nacre_verify_report *report)
         return status;
     }
     report->damage = (char *)verifying.damage.data;
-    return report->damaged ? fail(NACRE_CORRUPT, "%llu damaged places; the report lists them", (unsigned long long)report->damaged) : NACRE_OK;
+    return report->damaged
+               ? fail(NACRE_CORRUPT, "%llu damaged places; the report lists them", (unsigned long long)report->damaged)
+               : NACRE_OK;
 }

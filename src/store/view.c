@@ -66,7 +66,8 @@ static void retire(nacre_store *store, struct view *view)
     struct view *head = atomic_load_explicit(&store->retired_views, memory_order_relaxed);
     do {
         view->next_retired = head;
-    } while (!atomic_compare_exchange_weak_explicit(&store->retired_views, &head, view, memory_order_acq_rel, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&store->retired_views, &head, view, memory_order_acq_rel,
+                                                    memory_order_relaxed));
     work_housekeep(store);
 }
 

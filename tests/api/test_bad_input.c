@@ -11,7 +11,8 @@ static void refused(int got, int want, const char *word, const char *call, int l
 {
     assert_status(got, want, call, __FILE__, line);
     if (!strstr(nacre_last_error(), word)) {
-        fprintf(stderr, "%s:%d: %s: the detail \"%s\" does not say \"%s\"\n", __FILE__, line, call, nacre_last_error(), word);
+        fprintf(stderr, "%s:%d: %s: the detail \"%s\" does not say \"%s\"\n", __FILE__, line, call, nacre_last_error(),
+                word);
         fail();
     }
 }
@@ -110,9 +111,12 @@ static void values_over_the_limit_are_refused_before_a_byte_is_read(void **state
     struct fixture *f = *state;
     uint64_t before = sequence_of(f);
     char one = 'x'; /* only its address is used: the sizes are lies */
-    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, (size_t)NACRE_VALUE_MAX + 1 }, NULL), NACRE_LIMIT, "4294967296");
-    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, NACRE_VALUE_MAX }, NULL), NACRE_LIMIT, "2147483648");
-    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, NACRE_BATCH_MAX }, NULL), NACRE_LIMIT, "2147483648");
+    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, (size_t)NACRE_VALUE_MAX + 1 }, NULL),
+                   NACRE_LIMIT, "4294967296");
+    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, NACRE_VALUE_MAX }, NULL), NACRE_LIMIT,
+                   "2147483648");
+    assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ &one, NACRE_BATCH_MAX }, NULL), NACRE_LIMIT,
+                   "2147483648");
     assert_refused(nacre_put(f->collection, text("k"), (nacre_slice){ NULL, 1 }, NULL), NACRE_INVALID, "value");
     assert_refused(nacre_put(f->collection, (nacre_slice){ NULL, 1 }, text("v"), NULL), NACRE_INVALID, "key");
     assert_int_equal(sequence_of(f), before);
@@ -140,7 +144,8 @@ static void ranges_that_end_before_they_begin_are_invalid(void **state)
 static void wrong_names_of_collections_are_refused(void **state)
 {
     struct fixture *f = *state;
-    static const char *const bad[] = { "", "a/b", "/", "line\nbreak", "del\x7f", "\x01", "\xff", "cut\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80" };
+    static const char *const bad[] = { "",     "a/b",     "/",        "line\nbreak",  "del\x7f",         "\x01",
+                                       "\xff", "cut\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80" };
     nacre_collection *c;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         c = (nacre_collection *)1;

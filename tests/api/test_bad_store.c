@@ -245,8 +245,14 @@ static void a_damaged_tuning_file_is_named(void **state)
 {
     struct fixture *f = *state;
     fill_and_close(f);
-    static const char *const bad[] = { "", "{", "[1]", "{\"level0_runs\": \"six\"}", "{\"no_such\": 1}", "{\"level0_runs\": 100000}",
-                                       "{\"level0_runs\": -1}", "{\"level0_runs\": 2, \"level0_runs\": 3}" };
+    static const char *const bad[] = { "",
+                                       "{",
+                                       "[1]",
+                                       "{\"level0_runs\": \"six\"}",
+                                       "{\"no_such\": 1}",
+                                       "{\"level0_runs\": 100000}",
+                                       "{\"level0_runs\": -1}",
+                                       "{\"level0_runs\": 2, \"level0_runs\": 3}" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         file_write_all(in(f, "tuning.json"), bad[i], strlen(bad[i]));
         uint64_t before = directory_hash(in(f, "log"));

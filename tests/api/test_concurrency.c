@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define ACCOUNTS 400
-#define START 1000
-#define WRITERS 3
+#define START    1000
+#define WRITERS  3
 
 struct bank {
     struct fixture *f;
@@ -46,7 +46,8 @@ static void put_amount(nacre_batch *batch, nacre_collection *collection, unsigne
     char key[64], value[120];
     memset(value, '.', sizeof value);
     memcpy(value, &amount, sizeof amount);
-    assert_ok(nacre_batch_put(batch, collection, account_key(account, key, sizeof key), (nacre_slice){ value, sizeof value }));
+    assert_ok(nacre_batch_put(batch, collection, account_key(account, key, sizeof key),
+                              (nacre_slice){ value, sizeof value }));
 }
 
 static int64_t amount_of(nacre_slice value)
@@ -164,14 +165,16 @@ static void *read_sums(void *context)
         nacre_snapshot *snapshot;
         assert_ok(nacre_snapshot_create(bank->f->store, &snapshot));
         bool reverse = random_below(a, 2);
-        assert_int_equal(sum_of(bank->accounts[0], snapshot, reverse) + sum_of(bank->accounts[1], snapshot, !reverse), total);
+        assert_int_equal(sum_of(bank->accounts[0], snapshot, reverse) + sum_of(bank->accounts[1], snapshot, !reverse),
+                         total);
         if (random_below(a, 3) == 0) {
             assert_int_equal(sum_by_gets(bank, snapshot), total);
         }
         if (random_below(a, 3) == 0) { /* it still says the same after a while */
             struct timespec moment = { 0, 30000000 };
             nanosleep(&moment, NULL);
-            assert_int_equal(sum_of(bank->accounts[0], snapshot, !reverse) + sum_of(bank->accounts[1], snapshot, reverse), total);
+            assert_int_equal(
+                sum_of(bank->accounts[0], snapshot, !reverse) + sum_of(bank->accounts[1], snapshot, reverse), total);
         }
         nacre_snapshot_release(snapshot);
         atomic_fetch_add(&bank->sums, 1);
@@ -202,7 +205,8 @@ static void *walk_cursors(void *context)
             if (nacre_cursor_valid(cursor)) {
                 assert_true(memcmp(nacre_cursor_key(cursor).data, target.data, target.size) >= 0);
                 nacre_cursor_prev(cursor);
-                assert_true(!nacre_cursor_valid(cursor) || memcmp(nacre_cursor_key(cursor).data, target.data, target.size) < 0);
+                assert_true(!nacre_cursor_valid(cursor) ||
+                            memcmp(nacre_cursor_key(cursor).data, target.data, target.size) < 0);
             }
         }
         assert_ok(nacre_cursor_status(cursor));
@@ -242,15 +246,28 @@ static void *keep_house(void *context)
         nacre_collection *c = bank->accounts[random_below(a, 2)];
         unsigned account = random_below(a, ACCOUNTS - 100);
         switch (random_below(a, 10)) {
-        case 0: assert_ok(nacre_seal(c)); break;
-        case 1: assert_ok(nacre_flush(c)); break;
-        case 2: assert_ok(nacre_compact(c, none, none)); break;
-        case 3:
-            assert_ok(nacre_compact(c, account_key(account, begin, sizeof begin), account_key(account + 100, end, sizeof end)));
+        case 0:
+            assert_ok(nacre_seal(c));
             break;
-        case 4: assert_ok(nacre_build_indexes(c)); break;
-        case 5: assert_ok(nacre_set_async_index_build(store, random_below(a, 2))); break;
-        case 6: check_checkpoint(bank, path); break;
+        case 1:
+            assert_ok(nacre_flush(c));
+            break;
+        case 2:
+            assert_ok(nacre_compact(c, none, none));
+            break;
+        case 3:
+            assert_ok(nacre_compact(c, account_key(account, begin, sizeof begin),
+                                    account_key(account + 100, end, sizeof end)));
+            break;
+        case 4:
+            assert_ok(nacre_build_indexes(c));
+            break;
+        case 5:
+            assert_ok(nacre_set_async_index_build(store, random_below(a, 2)));
+            break;
+        case 6:
+            check_checkpoint(bank, path);
+            break;
         case 7:
             assert_ok(random_below(a, 2) ? nacre_stats(store, &text) : nacre_metrics(store, &text));
             nacre_free(text);
@@ -299,8 +316,9 @@ static void *create_and_drop(void *context)
 
 static void open_bank(struct bank *bank, struct fixture *f)
 {
-    static const char *const tuning[] = { "seal_bytes", "65536", "segment_bytes", "32768", "level0_runs", "2", "level_base_bytes", "131072",
-                                          "block_bytes", "1024", "compression_top", "1" };
+    static const char *const tuning[] = { "seal_bytes",  "65536", "segment_bytes",    "32768",
+                                          "level0_runs", "2",     "level_base_bytes", "131072",
+                                          "block_bytes", "1024",  "compression_top",  "1" };
     nacre_batch *batch;
     memset(bank, 0, sizeof *bank);
     bank->f = f;
@@ -321,7 +339,7 @@ static void every_reader_sees_whole_batches_while_everything_goes_on(void **stat
 {
     struct fixture *f = *state;
     struct bank bank;
-    static void *(*const roles[])(void *) = { write_batches, write_batches, write_batches, read_sums,       read_sums,
+    static void *(*const roles[])(void *) = { write_batches, write_batches, write_batches, read_sums,      read_sums,
                                               walk_cursors,  keep_house,    keep_house,    create_and_drop };
     enum { ACTORS = sizeof roles / sizeof roles[0] };
     struct actor actors[ACTORS];
@@ -356,7 +374,8 @@ static void every_reader_sees_whole_batches_while_everything_goes_on(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_reader_sees_whole_batches_while_everything_goes_on, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(every_reader_sees_whole_batches_while_everything_goes_on, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,8 +96,8 @@ static void the_log_stays_under_its_limit_with_200_cold_collections_and_one_hot(
         nacre_collection_close(cold[i]);
     }
     if (most > limit || disk > limit + 3 * file) {
-        fprintf(stderr, "the log had up to %llu bytes, its limit is %llu; on the disk it has %llu\n", (unsigned long long)most,
-                (unsigned long long)limit, (unsigned long long)disk);
+        fprintf(stderr, "the log had up to %llu bytes, its limit is %llu; on the disk it has %llu\n",
+                (unsigned long long)most, (unsigned long long)limit, (unsigned long long)disk);
         fail();
     }
     fixture_reopen(f);
@@ -223,7 +223,7 @@ static void memory_stays_near_its_budget(void **state)
     size_t before = resident_bytes(), most = 0;
     f->options.memory_budget = budget;
     fixture_open(f);
-    tune(f, "compression_top", "1"); /* so that the cache is used */
+    tune(f, "compression_top", "1");        /* so that the cache is used */
     for (unsigned n = 0; n < 120000; n++) { /* 120 MB, some of it read again */
         assert_ok(put_number(f->collection, n, 0, 1000));
         if (n % 3 == 0) {
@@ -261,7 +261,8 @@ static void wait_for_rest(struct fixture *f)
 {
     unsigned quiet = 0;
     for (unsigned i = 0; i < 3000 && quiet < 5; i++) {
-        bool busy = stat_of(f, "merge_debt_bytes") > 0 || stat_of(f, "merges_running") > 0 || stat_of(f, "sealed_bytes") > 0;
+        bool busy =
+            stat_of(f, "merge_debt_bytes") > 0 || stat_of(f, "merges_running") > 0 || stat_of(f, "sealed_bytes") > 0;
         quiet = busy ? 0 : quiet + 1;
         sleep_ms(10);
     }

@@ -45,7 +45,8 @@ static void a_kind_from_outside_lives_through_seal_merge_snapshot_and_reopen(voi
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_kind_from_outside_lives_through_seal_merge_snapshot_and_reopen, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_kind_from_outside_lives_through_seal_merge_snapshot_and_reopen, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

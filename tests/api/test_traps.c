@@ -203,7 +203,8 @@ static void each_write_of_level_disk_has_its_own_sync_and_no_timer_holds_it(void
         pthread_join(threads[i], NULL);
     }
     double seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
-    assert_true(seconds < 15); /* 80 commits a second would take 25 s; instrumented builds on a busy machine have their room */
+    assert_true(seconds <
+                15); /* 80 commits a second would take 25 s; instrumented builds on a busy machine have their room */
 }
 
 /* ---- seals and flushes ---- */

@@ -13,7 +13,8 @@ static void child_main(const char *path, int pipe_fd, nacre_durability durabilit
     options.durability = durability;
     options.memory_budget = 32 << 20;
     if (nacre_open(path, &options, &store) != NACRE_OK || nacre_tune(store, "seal_bytes", "262144") != NACRE_OK ||
-        nacre_tune(store, "level0_runs", "2") != NACRE_OK || nacre_collection_open(store, "test", &collection) != NACRE_OK) {
+        nacre_tune(store, "level0_runs", "2") != NACRE_OK ||
+        nacre_collection_open(store, "test", &collection) != NACRE_OK) {
         dprintf(2, "child: %s\n", nacre_last_error());
         _exit(1);
     }
@@ -112,8 +113,10 @@ static void killed_writers_lose_nothing_acknowledged_at_level_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(killed_writers_lose_nothing_acknowledged_at_level_os, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(killed_writers_lose_nothing_acknowledged_at_level_disk, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_writers_lose_nothing_acknowledged_at_level_os, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_writers_lose_nothing_acknowledged_at_level_disk, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

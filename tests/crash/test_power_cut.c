@@ -20,8 +20,10 @@ struct life {
 
 static int open_store(struct life *l)
 {
-    static const char *const tuning[] = { "seal_bytes", "8192", "segment_bytes", "16384", "level_base_bytes", "65536", "level0_runs", "2",
-                                          "block_bytes", "512", "log_file_bytes", "65536" };
+    static const char *const tuning[] = {
+        "seal_bytes",  "8192", "segment_bytes", "16384", "level_base_bytes", "65536",
+        "level0_runs", "2",    "block_bytes",   "512",   "log_file_bytes",   "65536"
+    };
     int status = nacre_open("/store", &l->options, &l->store);
     for (unsigned i = 0; i < sizeof tuning / sizeof tuning[0] && status == NACRE_OK; i += 2) {
         status = nacre_tune(l->store, tuning[i], tuning[i + 1]);
@@ -89,8 +91,8 @@ static void recover(struct life *l, uint64_t cut, uint64_t seed)
 {
     int status = open_store(l);
     if (status != NACRE_OK) {
-        fprintf(stderr, "cut at call %llu, seed %llu: open gave %s: %s\n", (unsigned long long)cut, (unsigned long long)seed,
-                nacre_status_name(status), nacre_last_error());
+        fprintf(stderr, "cut at call %llu, seed %llu: open gave %s: %s\n", (unsigned long long)cut,
+                (unsigned long long)seed, nacre_status_name(status), nacre_last_error());
         fail();
     }
     const char *wrong = "";
@@ -99,8 +101,8 @@ static void recover(struct life *l, uint64_t cut, uint64_t seed)
         wrong = model_compare(&l->states[state], l->collections, NULL);
     }
     if (wrong) {
-        fprintf(stderr, "cut at call %llu, seed %llu: none of the states %u to %u; the oldest: %s\n", (unsigned long long)cut,
-                (unsigned long long)seed, l->durable, l->tried, wrong);
+        fprintf(stderr, "cut at call %llu, seed %llu: none of the states %u to %u; the oldest: %s\n",
+                (unsigned long long)cut, (unsigned long long)seed, l->durable, l->tried, wrong);
         fail();
     }
     struct model found = l->states[state];

@@ -5,9 +5,9 @@
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
 
-#define BATCHES 260
-#define LOGGED 40 /* the last of them are in the log alone */
-#define FILES_MAX 64
+#define BATCHES         260
+#define LOGGED          40 /* the last of them are in the log alone */
+#define FILES_MAX       64
 #define EACH_BYTE_UP_TO 256
 
 enum blow { FLIP, ZERO, CUT, BLOWS };
@@ -33,7 +33,8 @@ static struct {
 
 static void complain(const char *what)
 {
-    fprintf(stderr, "%s at %llu of %s: %s (%s)\n", blow_names[now.blow], (unsigned long long)now.offset, now.path, what, nacre_last_error());
+    fprintf(stderr, "%s at %llu of %s: %s (%s)\n", blow_names[now.blow], (unsigned long long)now.offset, now.path, what,
+            nacre_last_error());
     fail();
 }
 
@@ -73,8 +74,10 @@ static void close_store(void)
 static int make_disks(void **state)
 {
     (void)state;
-    static const char *const tuning[] = { "seal_bytes", "16384", "segment_bytes", "16384", "level0_runs", "3", "block_bytes", "512",
-                                          "compression_top", "1", "log_file_bytes", "65536" };
+    static const char *const tuning[] = {
+        "seal_bytes",  "16384", "segment_bytes",   "16384", "level0_runs",    "3",
+        "block_bytes", "512",   "compression_top", "1",     "log_file_bytes", "65536"
+    };
     uint64_t seed = 4711;
     uint32_t next_value = 0;
     nacre_batch *batch;
@@ -246,7 +249,8 @@ static bool scan_all(const struct model *m, unsigned c, bool reverse)
             continue;
         }
         nacre_slice key = model_key(i), got = nacre_cursor_key(cursor);
-        if (got.size != key.size || memcmp(got.data, key.data, key.size) != 0 || !same(nacre_cursor_value(cursor), m->values[c][i])) {
+        if (got.size != key.size || memcmp(got.data, key.data, key.size) != 0 ||
+            !same(nacre_cursor_value(cursor), m->values[c][i])) {
             complain("a wrong answer of a scan");
         }
         nacre_cursor_next(cursor);
@@ -483,7 +487,8 @@ static void check_history(void)
             bool known = false;
             for (unsigned n = 0; n <= BATCHES && !known; n++) {
                 uint32_t number = states[n].values[c][i];
-                known = status == NACRE_OK ? number != 0 && same(value.slice, number) : status == NACRE_NOT_FOUND && number == 0;
+                known = status == NACRE_OK ? number != 0 && same(value.slice, number)
+                                           : status == NACRE_NOT_FOUND && number == 0;
             }
             nacre_value_release(&value);
             if (!known) {

@@ -64,8 +64,8 @@ static void close_store(struct run *r)
 
 static bool documented(int status)
 {
-    return status == NACRE_OK || status == NACRE_IO || status == NACRE_NO_SPACE || status == NACRE_READ_ONLY || status == NACRE_NO_MEMORY ||
-           status == NACRE_BUSY || status == NACRE_CORRUPT;
+    return status == NACRE_OK || status == NACRE_IO || status == NACRE_NO_SPACE || status == NACRE_READ_ONLY ||
+           status == NACRE_NO_MEMORY || status == NACRE_BUSY || status == NACRE_CORRUPT;
 }
 
 /* Writes, flushes and merges; goes on after failures as a stubborn user would. A batch that failed ends the acknowledged line: the model cannot
@@ -96,7 +96,8 @@ static void work(struct run *r)
             assert_true(documented(nacre_flush(r->collections[n % MODEL_COLLECTIONS])));
         }
         if (n % 29 == 28) {
-            assert_true(documented(nacre_compact(r->collections[n % MODEL_COLLECTIONS], (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 })));
+            assert_true(documented(nacre_compact(r->collections[n % MODEL_COLLECTIONS], (nacre_slice){ NULL, 0 },
+                                                 (nacre_slice){ NULL, 0 })));
         }
     }
     nacre_batch_free(batch);
@@ -109,7 +110,8 @@ static void check_line(struct run *r, const char *what, uint64_t nth)
         wrong = model_compare(&r->states[state], r->collections, NULL);
     }
     if (wrong) {
-        fprintf(stderr, "%s, call %llu: none of the states %u to %u: %s\n", what, (unsigned long long)nth, r->acknowledged, r->tried, wrong);
+        fprintf(stderr, "%s, call %llu: none of the states %u to %u: %s\n", what, (unsigned long long)nth,
+                r->acknowledged, r->tried, wrong);
         fail();
     }
 }
@@ -123,7 +125,8 @@ static void finish(struct run *r, const char *what, uint64_t nth)
     os_memory_kill(r->os);
     int status = open_store(r);
     if (status != NACRE_OK) {
-        fprintf(stderr, "%s, call %llu: the next open gave %s: %s\n", what, (unsigned long long)nth, nacre_status_name(status), nacre_last_error());
+        fprintf(stderr, "%s, call %llu: the next open gave %s: %s\n", what, (unsigned long long)nth,
+                nacre_status_name(status), nacre_last_error());
         fail();
     }
     check_line(r, what, nth);
@@ -171,7 +174,9 @@ static void a_short_write_at_any_call_loses_nothing(void **state)
     each_file_call(OS_FAULT_SHORT_WRITE, false, "one short write");
 }
 
-struct nth_allocation { _Atomic uint64_t left; };
+struct nth_allocation {
+    _Atomic uint64_t left;
+};
 
 static bool nth_fails(void *context, size_t bytes)
 {

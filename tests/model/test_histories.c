@@ -6,7 +6,7 @@
 #include "support/store_fixture.h"
 
 #define SNAPSHOTS 4
-#define STEPS 400
+#define STEPS     400
 
 struct history {
     const char *const *tuning; /* name, value, ..., NULL */
@@ -22,18 +22,36 @@ struct history {
 };
 
 static const char *const tuned_defaults[] = { NULL };
-static const char *const tuned_tiny[] = { "seal_bytes", "8192", "segment_bytes", "16384", "level_base_bytes", "65536", "level0_runs", "2",
-                                          "block_bytes", "512", "level_ratio", "2", "log_file_bytes", "65536", NULL };
-static const char *const tuned_compressed[] = { "seal_bytes", "16384", "segment_bytes", "32768", "level_base_bytes", "65536", "compression_top", "1",
-                                                "compression_middle", "2", "block_bytes", "1024", "async_index_build", "1", NULL };
-static const char *const tuned_unmapped[] = { "seal_bytes", "16384", "segment_bytes", "32768", "level_base_bytes", "65536", "log_map", "0",
-                                              "segment_map", "0", "log_recycle", "0", "tombstone_percent", "5", "log_file_bytes", "65536", NULL };
+static const char *const tuned_tiny[] = {
+    "seal_bytes",  "8192", "segment_bytes", "16384", "level_base_bytes", "65536", "level0_runs", "2",
+    "block_bytes", "512",  "level_ratio",   "2",     "log_file_bytes",   "65536", NULL
+};
+static const char *const tuned_compressed[] = { "seal_bytes",
+                                                "16384",
+                                                "segment_bytes",
+                                                "32768",
+                                                "level_base_bytes",
+                                                "65536",
+                                                "compression_top",
+                                                "1",
+                                                "compression_middle",
+                                                "2",
+                                                "block_bytes",
+                                                "1024",
+                                                "async_index_build",
+                                                "1",
+                                                NULL };
+static const char *const tuned_unmapped[] = {
+    "seal_bytes",  "16384", "segment_bytes", "32768", "level_base_bytes",  "65536", "log_map",        "0",
+    "segment_map", "0",     "log_recycle",   "0",     "tombstone_percent", "5",     "log_file_bytes", "65536",
+    NULL
+};
 static const char *const *const tunings[] = { tuned_defaults, tuned_tiny, tuned_compressed, tuned_unmapped };
 
 static void complain(const struct history *h, const char *what)
 {
-    fprintf(stderr, "seed %llu, option set starting with %s, step %u: %s\n", (unsigned long long)h->first_seed, h->tuning[0] ? h->tuning[0] : "defaults",
-            h->step, what);
+    fprintf(stderr, "seed %llu, option set starting with %s, step %u: %s\n", (unsigned long long)h->first_seed,
+            h->tuning[0] ? h->tuning[0] : "defaults", h->step, what);
     fail();
 }
 
@@ -274,7 +292,8 @@ static void a_random_history_agrees_with_the_model_under_every_option_set(void *
 {
     (void)state;
     const char *seed = getenv("NACRE_TEST_SEED"), *scale = getenv("NACRE_TEST_SCALE");
-    uint64_t first = seed ? strtoull(seed, NULL, 10) : 1, count = seed ? 1 : 5 * (scale ? strtoull(scale, NULL, 10) : 1);
+    uint64_t first = seed ? strtoull(seed, NULL, 10) : 1,
+             count = seed ? 1 : 5 * (scale ? strtoull(scale, NULL, 10) : 1);
     for (uint64_t s = first; s < first + count; s++) {
         for (unsigned t = 0; t < sizeof tunings / sizeof tunings[0]; t++) {
             run_history(s * 7919, tunings[t]);
@@ -284,6 +303,7 @@ static void a_random_history_agrees_with_the_model_under_every_option_set(void *
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(a_random_history_agrees_with_the_model_under_every_option_set) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(
+        a_random_history_agrees_with_the_model_under_every_option_set) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

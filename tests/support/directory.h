@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t directory_hash(const char *path);   /* of all names, sizes and bytes beneath */
-uint64_t directory_bytes(const char *path);  /* that files beneath it occupy on the disk */
-void directory_remove(const char *path);     /* with all that is in it */
+uint64_t directory_hash(const char *path);  /* of all names, sizes and bytes beneath */
+uint64_t directory_bytes(const char *path); /* that files beneath it occupy on the disk */
+void directory_remove(const char *path);    /* with all that is in it */
 bool path_exists(const char *path);
 
 size_t file_read_all(const char *path, uint8_t **bytes); /* free them */

@@ -6,7 +6,10 @@
 
 const char *const model_names[MODEL_COLLECTIONS] = { "left", "right" };
 
-static struct { size_t size; unsigned char bytes[64]; } keys[MODEL_KEYS];
+static struct {
+    size_t size;
+    unsigned char bytes[64];
+} keys[MODEL_KEYS];
 
 static int by_key(const void *a, const void *b)
 {
@@ -18,7 +21,8 @@ static int by_key(const void *a, const void *b)
 __attribute__((constructor)) static void make_keys(void)
 {
     unsigned n = 0;
-    const char *stems[] = { "a", "ab", "key", "key1", "key10", "usr/share/doc/package/changelog.Debian", "\xff", "\xff\xff\x01", "q" };
+    const char *stems[] = { "a",    "ab",           "key", "key1", "key10", "usr/share/doc/package/changelog.Debian",
+                            "\xff", "\xff\xff\x01", "q" };
     for (unsigned s = 0; s < sizeof stems / sizeof stems[0]; s++) {
         for (unsigned tail = 0; tail < 13 && n < MODEL_KEYS; tail++, n++) {
             size_t size = strlen(stems[s]);
@@ -84,12 +88,14 @@ static void random_range(struct model *m, nacre_batch *batch, nacre_collection *
     }
 }
 
-void model_random_batch(struct model *m, nacre_batch *batch, nacre_collection *collections[MODEL_COLLECTIONS], uint64_t *seed, uint32_t *next_value)
+void model_random_batch(struct model *m, nacre_batch *batch, nacre_collection *collections[MODEL_COLLECTIONS],
+                        uint64_t *seed, uint32_t *next_value)
 {
     static _Thread_local char value[MODEL_VALUE_MAX];
     unsigned ops = model_random(seed) % 4 ? 1 : 1 + (unsigned)(model_random(seed) % 12);
     while (ops-- > 0) {
-        unsigned c = (unsigned)(model_random(seed) % MODEL_COLLECTIONS), i = (unsigned)(model_random(seed) % MODEL_KEYS);
+        unsigned c = (unsigned)(model_random(seed) % MODEL_COLLECTIONS),
+                 i = (unsigned)(model_random(seed) % MODEL_KEYS);
         unsigned what = (unsigned)(model_random(seed) % 100);
         if (what < 64) {
             uint32_t number = ++*next_value;
@@ -108,8 +114,8 @@ static char complaint[512];
 
 static const char *differ(const char *how, unsigned c, unsigned i, uint32_t want)
 {
-    snprintf(complaint, sizeof complaint, "collection %s, key %u, value %u expected: %s (last error: %.200s)", model_names[c], i, want, how,
-             nacre_last_error());
+    snprintf(complaint, sizeof complaint, "collection %s, key %u, value %u expected: %s (last error: %.200s)",
+             model_names[c], i, want, how, nacre_last_error());
     return complaint;
 }
 
@@ -120,7 +126,8 @@ static bool same(nacre_slice got, uint32_t number)
     return got.size == want.size && (want.size == 0 || memcmp(got.data, want.data, want.size) == 0);
 }
 
-static const char *compare_scan(const struct model *m, nacre_collection *collection, unsigned c, nacre_snapshot *snapshot, bool reverse)
+static const char *compare_scan(const struct model *m, nacre_collection *collection, unsigned c,
+                                nacre_snapshot *snapshot, bool reverse)
 {
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
     nacre_cursor *cursor;
@@ -139,7 +146,8 @@ static const char *compare_scan(const struct model *m, nacre_collection *collect
         nacre_slice key = model_key(i);
         if (!nacre_cursor_valid(cursor)) {
             wrong = differ(reverse ? "a reverse scan ends before it" : "a scan ends before it", c, i, want);
-        } else if (nacre_cursor_key(cursor).size != key.size || memcmp(nacre_cursor_key(cursor).data, key.data, key.size) != 0) {
+        } else if (nacre_cursor_key(cursor).size != key.size ||
+                   memcmp(nacre_cursor_key(cursor).data, key.data, key.size) != 0) {
             wrong = differ(reverse ? "a reverse scan gives another key" : "a scan gives another key", c, i, want);
         } else if (!same(nacre_cursor_value(cursor), want)) {
             wrong = differ("a scan gives another value", c, i, want);
@@ -153,7 +161,8 @@ static const char *compare_scan(const struct model *m, nacre_collection *collect
     return wrong;
 }
 
-static const char *compare_gets(const struct model *m, nacre_collection *collection, unsigned c, nacre_snapshot *snapshot)
+static const char *compare_gets(const struct model *m, nacre_collection *collection, unsigned c,
+                                nacre_snapshot *snapshot)
 {
     nacre_read_options options = NACRE_READ_OPTIONS_INIT;
     options.snapshot = snapshot;
@@ -170,11 +179,13 @@ static const char *compare_gets(const struct model *m, nacre_collection *collect
     return NULL;
 }
 
-const char *model_compare(const struct model *m, nacre_collection *collections[MODEL_COLLECTIONS], nacre_snapshot *snapshot)
+const char *model_compare(const struct model *m, nacre_collection *collections[MODEL_COLLECTIONS],
+                          nacre_snapshot *snapshot)
 {
     for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
         const char *wrong;
-        if ((wrong = compare_scan(m, collections[c], c, snapshot, false)) || (wrong = compare_scan(m, collections[c], c, snapshot, true)) ||
+        if ((wrong = compare_scan(m, collections[c], c, snapshot, false)) ||
+            (wrong = compare_scan(m, collections[c], c, snapshot, true)) ||
             (wrong = compare_gets(m, collections[c], c, snapshot))) {
             return wrong;
         }

@@ -6,7 +6,8 @@
 void assert_status(int got, int want, const char *call, const char *file, int line)
 {
     if (got != want) {
-        fprintf(stderr, "%s:%d: %s gave %s, not %s: %s\n", file, line, call, nacre_status_name(got), nacre_status_name(want), nacre_last_error());
+        fprintf(stderr, "%s:%d: %s gave %s, not %s: %s\n", file, line, call, nacre_status_name(got),
+                nacre_status_name(want), nacre_last_error());
         fail();
     }
 }
@@ -105,8 +106,8 @@ const char *scan(struct fixture *f, const nacre_scan_options *options)
     assert_ok(nacre_scan(f->collection, options, &cursor));
     for (; nacre_cursor_valid(cursor); nacre_cursor_next(cursor)) {
         nacre_slice key = nacre_cursor_key(cursor), value = nacre_cursor_value(cursor);
-        used += (size_t)snprintf(out + used, sizeof out - used, "%s%.*s=%.*s", used ? " " : "", (int)key.size, (const char *)key.data,
-                                 (int)value.size, (const char *)value.data);
+        used += (size_t)snprintf(out + used, sizeof out - used, "%s%.*s=%.*s", used ? " " : "", (int)key.size,
+                                 (const char *)key.data, (int)value.size, (const char *)value.data);
         assert_true(used < sizeof out);
     }
     assert_ok(nacre_cursor_status(cursor));

@@ -15,20 +15,20 @@ struct fixture {
     nacre_store *store;
     nacre_collection *collection;
 };
-int fixture_setup(void **state);    /* an empty store with the collection "test", level os */
+int fixture_setup(void **state); /* an empty store with the collection "test", level os */
 int fixture_teardown(void **state);
 void fixture_close(struct fixture *);
-void fixture_open(struct fixture *);   /* again; asserts */
+void fixture_open(struct fixture *); /* again; asserts */
 void fixture_reopen(struct fixture *);
 
-nacre_slice text(const char *);        /* without its NUL */
+nacre_slice text(const char *); /* without its NUL */
 void put(struct fixture *, const char *key, const char *value);
 void delete_key(struct fixture *, const char *key);
 /* "<none>" when it is not there; a static buffer. */
 const char *get(struct fixture *, const char *key);
 /* "k1=v1 k2=v2" of a scan; a static buffer. NULL options: everything. */
 const char *scan(struct fixture *, const nacre_scan_options *);
-#define assert_ok(call) assert_status((call), NACRE_OK, #call, __FILE__, __LINE__)
+#define assert_ok(call)         assert_status((call), NACRE_OK, #call, __FILE__, __LINE__)
 #define assert_code(call, code) assert_status((call), (code), #call, __FILE__, __LINE__)
 void assert_status(int got, int want, const char *call, const char *file, int line);
 #endif

@@ -24,8 +24,10 @@ static int toy_builder_add(void *builder, const struct entry *entry)
 {
     struct buffer *out = &((struct toy_builder *)builder)->entries;
     int status;
-    if ((status = buffer_append_slice(out, entry->key)) != NACRE_OK || (status = buffer_append_slice(out, entry->value)) != NACRE_OK ||
-        (status = buffer_append_u64(out, entry->sequence)) != NACRE_OK || (status = buffer_append_u64(out, entry->expiry_ms)) != NACRE_OK) {
+    if ((status = buffer_append_slice(out, entry->key)) != NACRE_OK ||
+        (status = buffer_append_slice(out, entry->value)) != NACRE_OK ||
+        (status = buffer_append_u64(out, entry->sequence)) != NACRE_OK ||
+        (status = buffer_append_u64(out, entry->expiry_ms)) != NACRE_OK) {
         return status;
     }
     return buffer_append_u8(out, entry->type);
@@ -168,17 +170,39 @@ static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
     return at;
 }
 
-static void toy_first(struct cursor *c) { stand(c, 0); }
-static void toy_last(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->reader->count - 1); }
-static void toy_seek(struct cursor *c, nacre_slice key) { stand(c, first_not_before(((struct toy_cursor *)c)->reader, key)); }
-static void toy_seek_before(struct cursor *c, nacre_slice key) { stand(c, first_not_before(((struct toy_cursor *)c)->reader, key) - 1); }
-static void toy_next(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->at + 1); }
-static void toy_prev(struct cursor *c) { stand(c, ((struct toy_cursor *)c)->at - 1); }
-static void toy_cursor_close(struct cursor *c) { memory_free(c); }
+static void toy_first(struct cursor *c)
+{
+    stand(c, 0);
+}
+static void toy_last(struct cursor *c)
+{
+    stand(c, ((struct toy_cursor *)c)->reader->count - 1);
+}
+static void toy_seek(struct cursor *c, nacre_slice key)
+{
+    stand(c, first_not_before(((struct toy_cursor *)c)->reader, key));
+}
+static void toy_seek_before(struct cursor *c, nacre_slice key)
+{
+    stand(c, first_not_before(((struct toy_cursor *)c)->reader, key) - 1);
+}
+static void toy_next(struct cursor *c)
+{
+    stand(c, ((struct toy_cursor *)c)->at + 1);
+}
+static void toy_prev(struct cursor *c)
+{
+    stand(c, ((struct toy_cursor *)c)->at - 1);
+}
+static void toy_cursor_close(struct cursor *c)
+{
+    memory_free(c);
+}
 
 static int toy_cursor_create(void *reader, struct cursor **cursor)
 {
-    static const struct cursor_ops ops = { toy_first, toy_last, toy_seek, toy_seek_before, toy_next, toy_prev, toy_cursor_close };
+    static const struct cursor_ops ops = { toy_first, toy_last, toy_seek,        toy_seek_before,
+                                           toy_next,  toy_prev, toy_cursor_close };
     struct toy_cursor *t = memory_zalloc(sizeof *t);
     if (!t) {
         return NACRE_NO_MEMORY;
@@ -228,9 +252,23 @@ static uint64_t toy_memory(const void *reader)
 }
 
 const struct kind kind_toy = {
-    .code = TOY_KIND, .name = "toy", .builder_create = toy_builder_create, .builder_add = toy_builder_add,
-    .builder_finish = toy_builder_finish, .builder_free = toy_builder_free, .open = toy_open, .close = toy_close,
-    .attach_index = toy_attach_index, .prefetch = toy_prefetch, .get = toy_get, .may_have_key = toy_may_have_key,
-    .may_have_prefix = toy_may_have_prefix, .cursor_create = toy_cursor_create, .sample_keys = toy_sample_keys,
-    .build_index = toy_build_index, .verify = toy_verify, .dump = toy_dump, .memory = toy_memory,
+    .code = TOY_KIND,
+    .name = "toy",
+    .builder_create = toy_builder_create,
+    .builder_add = toy_builder_add,
+    .builder_finish = toy_builder_finish,
+    .builder_free = toy_builder_free,
+    .open = toy_open,
+    .close = toy_close,
+    .attach_index = toy_attach_index,
+    .prefetch = toy_prefetch,
+    .get = toy_get,
+    .may_have_key = toy_may_have_key,
+    .may_have_prefix = toy_may_have_prefix,
+    .cursor_create = toy_cursor_create,
+    .sample_keys = toy_sample_keys,
+    .build_index = toy_build_index,
+    .verify = toy_verify,
+    .dump = toy_dump,
+    .memory = toy_memory,
 };
