@@ -48,9 +48,8 @@
        (at level memory a batch over several collections may survive in those that were flushed).
    10. Expired entries are gone from every call at once, from all snapshots and cursors too, whether or not
        their bytes are still on the disk.
-   11. A write that finds too many sealed memtables waiting for the disk waits up to its timeout and then is NACRE_BUSY,
-       with the reason as detail; nothing of it has been written. It may be tried again. The log is kept within
-       log_limit by sealing what pins its oldest file, not by holding writes.
+   11. A write that finds too many sealed memtables waiting for the disk, or the log at its limit, waits up to its
+       timeout and then is NACRE_BUSY, with the reason as detail; nothing of it has been written. It may be tried again.
    12. Names of collections have 1 to NACRE_NAME_MAX bytes of UTF-8 without control characters and '/'. */
 #ifndef NACRE_H
 #define NACRE_H
