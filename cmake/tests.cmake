@@ -91,9 +91,10 @@ foreach(source IN LISTS nacre_fuzz_sources)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzz")
     target_link_libraries(${target} PRIVATE nacre_test_support)
     if(name STREQUAL "record") # a parser of the command
-        file(GLOB nacre_fuzz_cli CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cli/*.c")
+        set(nacre_fuzz_cli ${nacre_cli_sources})
         list(REMOVE_ITEM nacre_fuzz_cli "${PROJECT_SOURCE_DIR}/cli/main.c")
         target_sources(${target} PRIVATE ${nacre_fuzz_cli})
+        target_link_libraries(${target} PRIVATE m)
     endif()
     # LLVMFuzzerTestOneInput has no header. An option of the source comes after those of the target.
     set_source_files_properties("${source}" PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)

@@ -316,6 +316,25 @@ static void a_store_open_in_another_process_is_locked_until_it_dies(void **state
     assert_string_equal(get(f, "k"), "v");
 }
 
+static void what_stands_in_the_LOCK_file_does_not_matter(void **state)
+{
+    struct fixture *f = *state;
+    char long_text[3000];
+    memset(long_text, '%', sizeof long_text);
+    put(f, "k", "v");
+    for (size_t size = 0; size <= sizeof long_text; size += 1000) {
+        fixture_close(f);
+        file_write_all(in(f, "LOCK"), long_text, size);
+        fixture_open(f);
+        assert_string_equal(get(f, "k"), "v");
+    }
+    file_write_all(in(f, "LOCK"), long_text, sizeof long_text);
+    refuse_open(f->path, NULL, NACRE_LOCKED, f->path); /* the text is help, not the lock */
+    fixture_close(f);
+    assert_int_equal(unlink(in(f, "LOCK")), 0);
+    fixture_open(f);
+}
+
 /* ---- read-only ---- */
 
 static void a_read_only_open_changes_not_a_byte(void **state)
@@ -470,6 +489,7 @@ int main(void)
         TEST(a_damaged_tuning_file_is_named),
         TEST(a_store_open_here_is_locked_for_a_second_writer),
         TEST(a_store_open_in_another_process_is_locked_until_it_dies),
+        TEST(what_stands_in_the_LOCK_file_does_not_matter),
         TEST(a_read_only_open_changes_not_a_byte),
         TEST(writes_on_a_store_opened_read_only_are_refused),
         TEST(a_directory_that_takes_no_writes_is_an_io_error_and_reads_work),

@@ -109,6 +109,27 @@ static void the_log_stays_under_its_limit_with_200_cold_collections_and_one_hot(
     nacre_collection_close(cold[0]);
 }
 
+static void a_record_larger_than_the_log_limit_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+    const size_t size = 6 * MIB;
+    char *large = calloc(1, size), key[20];
+    nacre_value value;
+    f->options.log_limit = 4 * MIB;
+    f->options.write_timeout_ms = 5000;
+    fixture_reopen(f);
+    for (unsigned n = 0; n < 6; n++) {
+        snprintf(key, sizeof key, "large %u", n);
+        assert_ok(nacre_put(f->collection, text(key), (nacre_slice){ large, size }, NULL));
+        assert_ok(put_number(f->collection, n, 0, 100));
+    }
+    fixture_reopen(f);
+    assert_ok(nacre_get(f->collection, text("large 3"), NULL, &value));
+    assert_int_equal(value.slice.size, size);
+    nacre_value_release(&value);
+    free(large);
+}
+
 /* Puts until one is refused; the number of those that were not. */
 static unsigned fill_until_busy(struct fixture *f, double *longest)
 {
@@ -332,6 +353,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_log_stays_under_its_limit_with_200_cold_collections_and_one_hot),
+        TEST(a_record_larger_than_the_log_limit_holds_nobody_up),
         TEST(a_writer_is_refused_in_time_when_nothing_can_be_flushed),
         TEST(a_close_is_quick_while_large_merges_run),
         TEST(memory_stays_near_its_budget),
