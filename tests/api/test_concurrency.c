@@ -241,7 +241,7 @@ static void *keep_house(void *context)
     nacre_store *store = bank->f->store;
     const nacre_slice none = { NULL, 0 };
     char begin[64], end[64], path[100], *text;
-    snprintf(path, sizeof path, "%s-copy", bank->f->path);
+    snprintf(path, sizeof path, "%s-copy%u", bank->f->path, a->number); /* each has its own */
     while (!atomic_load(&bank->stop)) {
         nacre_collection *c = bank->accounts[random_below(a, 2)];
         unsigned account = random_below(a, ACCOUNTS - 100);
