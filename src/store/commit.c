@@ -125,7 +125,10 @@ int apply_op(struct memtable *memtable, const struct batch_op *op, uint64_t sequ
     if (op->code == BATCH_DELETE_RANGE) {
         return memtable_delete_range(memtable, &(struct range_delete){ op->key, op->value, sequence });
     }
-    struct entry entry = { .key = op->key, .value = op->value, .sequence = sequence, .expiry_ms = op->expiry_ms,
+    struct entry entry = { .key = op->key,
+                           .value = op->value,
+                           .sequence = sequence,
+                           .expiry_ms = op->expiry_ms,
                            .type = op->code == BATCH_PUT ? ENTRY_PUT : ENTRY_DELETE };
     return memtable_put(memtable, &entry);
 }
@@ -178,7 +181,8 @@ static int finish(nacre_store *store, struct commit_run *run)
         publish_wait(&store->publisher, run->last_sequence, &store->log_failed)) {
         return NACRE_OK;
     }
-    return fail(NACRE_IO, "the log failed before this write; whether it survives is decided by the next open or nacre_resume");
+    return fail(NACRE_IO,
+                "the log failed before this write; whether it survives is decided by the next open or nacre_resume");
 }
 
 static void fill_durability(const nacre_store *store, struct commit *commit)
@@ -215,7 +219,8 @@ int store_commit(nacre_store *store, const struct commit *given)
     leave_tables(store, &run);
     if (applied != NACRE_OK) {
         /* Past what was reserved: the batch is in the log but not whole in memory. Only a new open can make it whole. */
-        store_set_state(store, NACRE_STATE_FAILED, applied, "memory ran out while a logged write was applied; open the store again");
+        store_set_state(store, NACRE_STATE_FAILED, applied,
+                        "memory ran out while a logged write was applied; open the store again");
         status = applied;
         goto done;
     }

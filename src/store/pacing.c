@@ -10,12 +10,13 @@
 #include <errno.h>
 #include <time.h>
 
-#define SLEEP_NS 1000000u
+#define SLEEP_NS              1000000u
 #define DELAY_MOST_NS_PER_KIB 50000u /* 20 MB/s just below the limit */
 
 static uint64_t merge_debt_limit(const nacre_store *store)
 {
-    return 2 * tuning_get(&store->tuning, TUNING_level_base_bytes) + atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
+    return 2 * tuning_get(&store->tuning, TUNING_level_base_bytes) +
+           atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
 }
 
 static uint64_t sealed_limit(const nacre_store *store)
@@ -28,7 +29,8 @@ static uint64_t sealed_limit(const nacre_store *store)
 /* What of the log's limit is used; 0 while the newest file is all there is, as it cannot go. */
 static double log_share(nacre_store *store)
 {
-    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || wal_oldest_file(store->wal) == WAL_FILE(wal_end(store->wal))) {
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) ||
+        wal_oldest_file(store->wal) == WAL_FILE(wal_end(store->wal))) {
         return 0;
     }
     return (double)wal_bytes(store->wal) / (double)store->log_limit;
@@ -36,14 +38,17 @@ static double log_share(nacre_store *store)
 
 void pacing_apply(nacre_store *store)
 {
-    double merges = (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
-    double sealed = (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
+    double merges =
+        (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
+    double sealed =
+        (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
     double worst = merges > sealed ? merges : sealed;
     double log = 2 * log_share(store) - 1; /* a half, where delays begin, at the three fourths that seals begin at */
     worst = log > worst ? log : worst;
     worst = worst > 1 ? 1 : worst;
     double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
-    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB), memory_order_relaxed);
+    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB),
+                          memory_order_relaxed);
 }
 
 void pacing_update(nacre_store *store)

@@ -9,14 +9,16 @@
 #include <urcu/urcu-bp.h>
 
 /* commit_lock held. NACRE_NOT_FOUND: there is nothing to seal. */
-static int seal_locked(nacre_collection *collection, const struct table *expected, struct table *fresh, struct view *memory)
+static int seal_locked(nacre_collection *collection, const struct table *expected, struct table *fresh,
+                       struct view *memory)
 {
     struct table *active = collection->active;
     if ((expected && active != expected) || memtable_entries(active->memtable) == 0) {
         return NACRE_NOT_FOUND;
     }
     const nacre_store *store = collection->store;
-    wal_position end = atomic_load_explicit(&store->log_open, memory_order_acquire) ? wal_end(store->wal) : store->replay_end;
+    wal_position end =
+        atomic_load_explicit(&store->log_open, memory_order_acquire) ? wal_end(store->wal) : store->replay_end;
     /* Before the view shows it as sealed: a flush may take it from there at once. */
     const uint64_t bytes = memtable_bytes(active->memtable);
     active->sealed_at = end;
@@ -105,8 +107,8 @@ static bool alone(nacre_store *store)
    of a batch that was flushed and lose the other half with the log's tail. */
 static int make_log_durable(nacre_store *store, const struct table *table)
 {
-    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || atomic_load_explicit(&store->resuming, memory_order_relaxed) ||
-        alone(store)) {
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) ||
+        atomic_load_explicit(&store->resuming, memory_order_relaxed) || alone(store)) {
         return NACRE_OK; /* recovery has synced it; nacre_resume flushes everything because it cannot be synced */
     }
     int status = wal_sync(store->wal, table->sealed_at);
@@ -254,7 +256,8 @@ static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
     pthread_mutex_lock(&store->commit_lock);
     for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
         nacre_collection *c = store->collections[i];
-        if (c->active->first != 0 && WAL_FILE(c->active->first) <= last && !atomic_load_explicit(&c->dropped, memory_order_relaxed)) {
+        if (c->active->first != 0 && WAL_FILE(c->active->first) <= last &&
+            !atomic_load_explicit(&c->dropped, memory_order_relaxed)) {
             pins->collections[pins->count] = c;
             pins->tables[pins->count++] = c->active; /* compared only: it may be gone by then */
         }
@@ -268,7 +271,8 @@ static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
    Writers are slowed down meanwhile, and held at the limit (pacing.c). */
 int store_enforce_log_limit(nacre_store *store)
 {
-    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) || wal_bytes(store->wal) <= store->log_limit / 4 * 3) {
+    if (!atomic_load_explicit(&store->log_open, memory_order_acquire) ||
+        wal_bytes(store->wal) <= store->log_limit / 4 * 3) {
         return NACRE_OK;
     }
     struct pins pins = { 0 };

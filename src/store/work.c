@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define BACKOFF_FIRST_NS (10u * 1000 * 1000)
-#define BACKOFF_MOST_NS (UINT64_C(5) * 1000 * 1000 * 1000)
+#define BACKOFF_MOST_NS  (UINT64_C(5) * 1000 * 1000 * 1000)
 
 static struct work_item *item_of(nacre_collection *collection, enum work_class class)
 {
@@ -211,7 +211,8 @@ static void *worker(void *context)
         if (item) {
             run_item(store, class, item);
         } else if (wait_until) {
-            struct timespec until = { .tv_sec = (time_t)(wait_until / 1000000000u), .tv_nsec = (long)(wait_until % 1000000000u) };
+            struct timespec until = { .tv_sec = (time_t)(wait_until / 1000000000u),
+                                      .tv_nsec = (long)(wait_until % 1000000000u) };
             pthread_cond_timedwait(&work->wake, &work->lock, &until);
         } else {
             pthread_cond_wait(&work->wake, &work->lock);
@@ -230,10 +231,12 @@ static void keep_house(nacre_store *store)
         }
     }
     views_free_retired(store);
-    if (store_remove_reaped(store) != NACRE_OK || store_prune_log(store) != NACRE_OK || store_enforce_log_limit(store) != NACRE_OK) {
+    if (store_remove_reaped(store) != NACRE_OK || store_prune_log(store) != NACRE_OK ||
+        store_enforce_log_limit(store) != NACRE_OK) {
         stats_add(&store->stats, STATS_background_errors, 1);
         char text[1024];
-        log_line(store->logger, NACRE_LOG_WARNING, "housekeeping_error", "\"detail\":\"%s\"", log_escape(fail_detail(), text, sizeof text));
+        log_line(store->logger, NACRE_LOG_WARNING, "housekeeping_error", "\"detail\":\"%s\"",
+                 log_escape(fail_detail(), text, sizeof text));
     }
     pacing_apply(store);
     store_progress(store);
@@ -305,11 +308,11 @@ void work_forget(nacre_store *store, nacre_collection *collection)
 {
     struct work *work = &store->work;
     pthread_mutex_lock(&work->lock);
-    for (unsigned class = 0; class < WORK_CLASSES; class++) {
-        struct work_item *item = item_of(collection, (enum work_class)class);
+    for (unsigned class = 0; class < WORK_CLASSES; class ++) {
+        struct work_item *item = item_of(collection, (enum work_class) class);
         for (;;) {
             if (item->queued) {
-                unlink_item(work, (enum work_class)class, item);
+                unlink_item(work, (enum work_class) class, item);
             }
             if (!item->running) {
                 break;
@@ -330,7 +333,8 @@ int work_pause_merges(nacre_store *store, bool pause, uint32_t timeout_ms)
     work->paused = pause;
     while (pause && work->merges && status == NACRE_OK) {
         if (pthread_cond_timedwait(&work->idle, &work->lock, &until) == ETIMEDOUT && work->merges) {
-            status = fail(NACRE_TIMEOUT, "%u merges still ran after %u ms; they will end, and no new ones begin", work->merges, timeout_ms);
+            status = fail(NACRE_TIMEOUT, "%u merges still ran after %u ms; they will end, and no new ones begin",
+                          work->merges, timeout_ms);
         }
     }
     if (!pause) {
