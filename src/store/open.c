@@ -333,8 +333,8 @@ static int make_collections(nacre_store *store, const struct manifest_state *sta
 
 static uint64_t log_file_bytes(const nacre_store *store)
 {
-    uint64_t chosen = store->log_limit / 64;
-    chosen = chosen < MIB ? MIB : chosen > 16 * MIB ? 16 * MIB : chosen;
+    uint64_t chosen = store->log_limit / 128;
+    chosen = chosen < MIB ? MIB : chosen > 8 * MIB ? 8 * MIB : chosen;
     return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
 }
 

@@ -11,7 +11,7 @@
     X(seal_bytes, "bytes", 0, 4 << 10, UINT64_C(4) << 30, \
       "a memtable of this size is sealed; 0: a fourth of the memtables' share of memory_budget, at most 64 MiB") \
     X(log_file_bytes, "bytes", 0, 64 << 10, UINT64_C(1) << 30, \
-      "size of a log file; 0: a sixty-fourth of log_limit, 1 to 16 MiB") \
+      "size of a log file; 0: 1/128 of log_limit, 1 to 8 MiB") \
     X(log_map, "0 or 1", 1, 0, 1, "write the log through a map (1) or by one write per commit (0); read at open") \
     X(log_recycle, "0 or 1", 1, 0, 1, "use pruned log files again; read at open") \
     X(segment_map, "0 or 1", 1, 0, 1, "read segments through maps; 0 for disks that can vanish; read at open") \
