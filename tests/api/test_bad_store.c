@@ -29,6 +29,15 @@ static const char *in(const struct fixture *f, const char *name)
     return path[next++ % 4];
 }
 
+/* Outside of the store's directory, and nobody else's. */
+static const char *beside(const struct fixture *f, const char *name)
+{
+    static char path[4][300];
+    static unsigned next;
+    snprintf(path[next % 4], sizeof path[0], "%s-%s", f->path, name);
+    return path[next++ % 4];
+}
+
 /* A closed store with segments, a log and a setting. */
 static void fill_and_close(struct fixture *f)
 {
@@ -100,14 +109,14 @@ static void a_store_that_lost_its_CURRENT_is_not_taken_for_an_empty_place(void *
 {
     struct fixture *f = *state;
     fill_and_close(f);
-    assert_int_equal(rename(in(f, "CURRENT"), "/tmp/nacre-test-current"), 0);
+    assert_int_equal(rename(in(f, "CURRENT"), beside(f, "current")), 0);
     uint64_t before = directory_hash(f->path);
     refuse_open(f->path, NULL, NACRE_CORRUPT, "CURRENT is missing");
     nacre_options o = NACRE_OPTIONS_INIT;
     o.read_only = true;
     refuse_open(f->path, &o, NACRE_CORRUPT, "CURRENT is missing");
     assert_int_equal(directory_hash(f->path), before);
-    assert_int_equal(rename("/tmp/nacre-test-current", in(f, "CURRENT")), 0);
+    assert_int_equal(rename(beside(f, "current"), in(f, "CURRENT")), 0);
     fixture_open(f);
     assert_string_equal(get(f, "key0499"), "value");
 }
@@ -121,7 +130,7 @@ static void a_store_lost_in_part_names_the_file_that_is_missing(void **state)
     fill_and_close(f);
     for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
         char path[300];
-        const char *aside = "/tmp/nacre-test-aside";
+        const char *aside = beside(f, "aside");
         directory_last(in(f, lost[i].directory), lost[i].ending, path, sizeof path);
         assert_int_equal(rename(path, aside), 0);
         refuse_open(f->path, NULL, NACRE_CORRUPT, strrchr(path, '/') + 1);
@@ -136,11 +145,11 @@ static void a_closed_store_without_its_log_is_corrupt(void **state)
 {
     struct fixture *f = *state;
     fill_and_close(f);
-    assert_int_equal(rename(in(f, "log"), in(f, "../nacre-test-log")), 0);
+    assert_int_equal(rename(in(f, "log"), beside(f, "log")), 0);
     assert_int_equal(mkdir(in(f, "log"), 0700), 0);
     refuse_open(f->path, NULL, NACRE_CORRUPT, "log");
     directory_remove(in(f, "log"));
-    assert_int_equal(rename(in(f, "../nacre-test-log"), in(f, "log")), 0);
+    assert_int_equal(rename(beside(f, "log"), in(f, "log")), 0);
     fixture_open(f);
     assert_string_equal(get(f, "key0499"), "value");
 }
@@ -460,14 +469,17 @@ static void a_checkpoint_over_something_that_exists_is_refused(void **state)
 {
     struct fixture *f = *state;
     put(f, "k", "v");
-    assert_int_equal(mkdir(in(f, "../nacre-test-taken"), 0700) == 0 || path_exists("/tmp/nacre-test-taken"), 1);
-    file_write_all("/tmp/nacre-test-taken/mine", "x", 1);
-    uint64_t before = directory_hash("/tmp/nacre-test-taken");
-    assert_code(nacre_checkpoint(f->store, "/tmp/nacre-test-taken"), NACRE_EXISTS);
-    assert_non_null(strstr(nacre_last_error(), "nacre-test-taken"));
-    assert_int_equal(directory_hash("/tmp/nacre-test-taken"), before);
-    directory_remove("/tmp/nacre-test-taken");
-    assert_true(nacre_checkpoint(f->store, "/tmp/nacre-test-no/such/parent") != NACRE_OK);
+    char taken[300], mine[320];
+    snprintf(taken, sizeof taken, "%s", beside(f, "taken"));
+    snprintf(mine, sizeof mine, "%s/mine", taken);
+    assert_int_equal(mkdir(taken, 0700), 0);
+    file_write_all(mine, "x", 1);
+    uint64_t before = directory_hash(taken);
+    assert_code(nacre_checkpoint(f->store, taken), NACRE_EXISTS);
+    assert_non_null(strstr(nacre_last_error(), taken));
+    assert_int_equal(directory_hash(taken), before);
+    directory_remove(taken);
+    assert_true(nacre_checkpoint(f->store, beside(f, "no/such/parent")) != NACRE_OK);
     assert_string_equal(get(f, "k"), "v");
 }
 
