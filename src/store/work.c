@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <time.h>
 
+#define FAILURES_BORNE   4u /* I/O errors in a row of one task; then writers are told */
 #define BACKOFF_FIRST_NS (10u * 1000 * 1000)
 #define BACKOFF_MOST_NS  (UINT64_C(5) * 1000 * 1000 * 1000)
 
@@ -134,7 +135,8 @@ static int run(nacre_store *store, enum work_class class, nacre_collection *coll
     }
 }
 
-/* A full disk turns the store read-only; what may pass is tried again; damage is shown and left alone until something changes. */
+/* A full disk turns the store read-only at once, an I/O error when it stays; what may pass is tried again; damage is shown and left alone until something
+   changes. */
 static void note_failure(nacre_store *store, struct work_item *item, int status, bool *again)
 {
     struct work *work = &store->work;
@@ -142,7 +144,8 @@ static void note_failure(nacre_store *store, struct work_item *item, int status,
         return;
     }
     stats_add(&store->stats, STATS_background_errors, 1);
-    if (status == NACRE_NO_SPACE || status == NACRE_IO) {
+    bool lasting = status == NACRE_IO && item->failures + 1 >= FAILURES_BORNE;
+    if (status == NACRE_NO_SPACE || lasting) {
         store_set_state(store, NACRE_STATE_READ_ONLY, status, fail_detail());
     }
     pthread_mutex_lock(&work->lock);
