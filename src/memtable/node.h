@@ -93,10 +93,10 @@ node_child node_prev(struct node *, int from, int *byte);
 /* Brings the first lines of the child, or of all children of a small node, into the cache. */
 static inline void child_prefetch(node_child child)
 {
-    const char *memory = (const char *)(child & ~(node_child)1);
-    __builtin_prefetch(memory);
-    __builtin_prefetch(memory + 64);
-    __builtin_prefetch(memory + 128);
+    const node_child memory = child & ~(node_child)1; /* a number: a missing child is no pointer to count from */
+    __builtin_prefetch((const void *)memory);
+    __builtin_prefetch((const void *)(memory + 64));
+    __builtin_prefetch((const void *)(memory + 128));
 }
 void node_prefetch_children(struct node *);
 
