@@ -17,6 +17,7 @@ struct commit_run {
     struct table *inline_tables[TARGETS_INLINE], **tables;
     uint64_t first_sequence, last_sequence, ticket;
     wal_position end;
+    uint64_t largest_table; /* bytes of the largest memtable written to, unless it was sealed */
     bool logged;
 };
 
@@ -157,7 +158,9 @@ static void leave_tables(nacre_store *store, struct commit_run *run)
     uint64_t seal_bytes = atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed);
     for (size_t i = 0; i < run->commit->target_count; i++) {
         struct table *table = run->tables[i];
-        bool full = memtable_bytes(table->memtable) >= seal_bytes;
+        uint64_t bytes = memtable_bytes(table->memtable);
+        bool full = bytes >= seal_bytes;
+        run->largest_table = bytes > run->largest_table && !full ? bytes : run->largest_table;
         /* Release: pairs with the acquire of who flushes the table (seal.c). From here on it may go away. */
         atomic_fetch_sub_explicit(&table->writers, 1, memory_order_release);
         if (full) {
@@ -229,7 +232,9 @@ int store_commit(nacre_store *store, const struct commit *given)
     stats_add(&store->stats, STATS_commits, 1);
     stats_add(&store->stats, STATS_commit_bytes, commit.payload.size);
     if (run.logged && wal_wants_prepare(store->wal)) {
-        pacing_apply(store); /* the log grows by files */
+        /* Every few MiB of log. */
+        atomic_store_explicit(&store->active_bytes, run.largest_table, memory_order_relaxed);
+        pacing_apply(store);
         work_housekeep(store);
     }
 done:

@@ -19,11 +19,20 @@ static uint64_t merge_debt_limit(const nacre_store *store)
            atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
 }
 
+/* Four memtables fit into the share: three sealed and the active one. At the limit there is no room for a fifth. */
 static uint64_t sealed_limit(const nacre_store *store)
 {
     uint64_t total = atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
     uint64_t seal = atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed);
-    return total > 2 * seal ? total - seal : total / 2 + 1;
+    return total > seal ? total - seal / 2 : total / 2 + 1;
+}
+
+/* How full the memtables' share is, the active one included, so that delays rise steadily and not by whole memtables. */
+static double tables_share(const nacre_store *store)
+{
+    uint64_t bytes = atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) +
+                     atomic_load_explicit(&store->active_bytes, memory_order_relaxed);
+    return (double)bytes / (double)atomic_load_explicit(&store->limits.memtable_total, memory_order_relaxed);
 }
 
 /* What of the log's limit is used; 0 while the newest file is all there is, as it cannot go. */
@@ -40,8 +49,7 @@ void pacing_apply(nacre_store *store)
 {
     double merges =
         (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
-    double sealed =
-        (double)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) / (double)sealed_limit(store);
+    double sealed = tables_share(store);
     double worst = merges > sealed ? merges : sealed;
     double log = 2 * log_share(store) - 1; /* a half, where delays begin, at the three fourths that seals begin at */
     worst = log > worst ? log : worst;

@@ -116,6 +116,7 @@ struct nacre_store {
     _Atomic bool log_failed; /* a sync of the log failed; until nacre_resume */
     _Atomic(struct view *) retired_views;
     _Atomic uint64_t merge_debt;       /* bytes, of all trees when last looked at */
+    _Atomic uint64_t active_bytes;     /* of the memtable written last, as of a few MiB of log ago */
     _Atomic uint64_t sealed_bytes;     /* memtables waiting for their flush */
     _Atomic uint64_t delay_ns_per_kib; /* pacing */
     pthread_mutex_t progress_lock;     /* with progress: a flush or merge ended, the state changed */
