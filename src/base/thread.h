@@ -1,5 +1,7 @@
 #ifndef NACRE_BASE_THREAD_H
 #define NACRE_BASE_THREAD_H
-/* The calling thread yields the processor to the program's own threads where they compete; no promise. */
+/* For background threads: the calling thread does not take the processor away from the one that wakes it. No promise. */
+void thread_work_behind(void);
+/* It also yields to the program's own threads where they compete. No promise. */
 void thread_lower_priority(void);
 #endif

@@ -249,6 +249,7 @@ static void *housekeeper(void *context)
 {
     nacre_store *store = context;
     struct work *work = &store->work;
+    thread_work_behind();
     pthread_mutex_lock(&work->lock);
     for (;;) {
         while (!work->stop && !atomic_load_explicit(&work->housekeeping_due, memory_order_acquire)) {
