@@ -12,10 +12,8 @@ set(nacre_test_environment "NACRE_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 if(TARGET nacre_cli)
     list(APPEND nacre_test_environment "NACRE_COMMAND=$<TARGET_FILE:nacre_cli>")
 endif()
-# Instrumented builds are several times slower: their tests get more time, and run the same histories.
-set(nacre_test_timeout 300)
+# How long a test may take is said by scripts/test.sh.
 if(nacre_instrumented)
-    set(nacre_test_timeout 1200)
     list(APPEND nacre_test_environment
         "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1"
         "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1"
@@ -24,7 +22,7 @@ endif()
 
 function(nacre_test name)
     add_test(NAME ${name} COMMAND ${ARGN} WORKING_DIRECTORY "${nacre_run_dir}")
-    set_tests_properties(${name} PROPERTIES TIMEOUT ${nacre_test_timeout} SKIP_RETURN_CODE 77 ENVIRONMENT "${nacre_test_environment}")
+    set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT "${nacre_test_environment}")
 endfunction()
 
 file(GLOB nacre_support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.c")

@@ -15,8 +15,12 @@ passed=0
 failed=0
 for preset in $presets; do
     echo "== tests of build/$preset"
+    case $preset in
+    asan | tsan | coverage) seconds=1200 ;; # several times slower
+    *) seconds=300 ;;
+    esac
     log=build/$preset/test.log
-    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure "$@" 2>&1 | tee "$log"
+    ctest --test-dir "build/$preset" -j "$jobs" --timeout "$seconds" --output-on-failure "$@" 2>&1 | tee "$log"
     p=$(grep -c '^ *[0-9]*/[0-9]* Test .* Passed ' "$log")
     f=$(grep -c '^ *[0-9]*/[0-9]* Test .*\*\*\*' "$log")
     if [ $((p + f)) -eq 0 ]; then
