@@ -75,10 +75,11 @@ extern "C" {
 /* ---- Words ---- */
 
 /* Limits. What is over one is NACRE_LIMIT. */
-#define NACRE_KEY_MAX   65535u              /* bytes */
-#define NACRE_VALUE_MAX 4294967295u         /* bytes */
-#define NACRE_NAME_MAX  255u                /* bytes in a collection's name */
-#define NACRE_BATCH_MAX (UINT64_C(1) << 31) /* bytes of one encoded batch */
+#define NACRE_KEY_MAX        65535u              /* bytes; of a key of a collection of kind NACRE_ORDERED */
+#define NACRE_STRING_KEY_MAX 1048576u            /* bytes; of a key of a collection of kind NACRE_STRINGS */
+#define NACRE_VALUE_MAX      4294967295u         /* bytes */
+#define NACRE_NAME_MAX       255u                /* bytes in a collection's name */
+#define NACRE_BATCH_MAX      (UINT64_C(1) << 31) /* bytes of one encoded batch */
 
 /* The status codes: name, value, text. Codes are added at the end and never change. */
 #define NACRE_STATUS_TABLE(X) \
@@ -595,6 +596,102 @@ NACRE_API int nacre_cursor_status(const nacre_cursor *cursor);
    Ownership: the handle is gone, and so are the key and value got from it. To be called before nacre_close.
    Threads: one at a time. */
 NACRE_API void nacre_cursor_close(nacre_cursor *cursor);
+
+/* ---- Searching ---- */
+
+/* Stops a search from another thread. */
+typedef struct nacre_cancel nacre_cancel;
+
+/* Makes a cancel flag, not set. One may be given to any number of calls at once.
+   Returns: NACRE_OK.
+   Ownership: nacre_cancel_free.
+   Threads: any. */
+NACRE_API int nacre_cancel_create(nacre_cancel **cancel);
+
+/* Sets the flag: calls that were given it end soon with NACRE_CANCELLED, later ones at once. May be called in a signal
+   handler.
+   cancel: NULL is a no-op.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API void nacre_cancel_request(nacre_cancel *cancel);
+
+/* Takes the request back, so that the flag may be used again.
+   cancel: NULL is a no-op.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API void nacre_cancel_reset(nacre_cancel *cancel);
+
+/* Frees a cancel flag.
+   Ownership: the handle is gone. No call that was given it may still run.
+   Threads: one at a time. */
+NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
+
+/* How to search by a regular expression.
+   snapshot     NULL = the point of the call
+   ignore_case  as (?i) before the pattern
+   begin, end   only keys in [begin, end); empty = open
+   limit        matches after which a cursor is at its end, or a count stops; 0 = none
+   parallelism  threads that a count may use, this one included; 0 = as many as there are processors, where it pays
+   timeout_ms   how long the call, or all moves of a cursor together, may take; 0 = no limit
+   cancel       NULL, or a flag that must live as long as the call, or the cursor
+   bytes        keys and pattern are bytes (Latin-1: each byte is a character), not UTF-8
+   reverse      a cursor goes from the greatest match down
+   keys_only    values are not read; nacre_cursor_value gives nothing */
+typedef struct nacre_regex_options {
+    size_t struct_size;
+    nacre_snapshot *snapshot;
+    bool ignore_case;
+    nacre_slice begin, end;
+    uint64_t limit;
+    uint32_t parallelism;
+    uint32_t timeout_ms;
+    const nacre_cancel *cancel;
+    bool bytes;
+    bool reverse, keys_only;
+} nacre_regex_options;
+#define NACRE_REGEX_OPTIONS_INIT \
+    { \
+        sizeof(nacre_regex_options), NULL, false, { NULL, 0 }, { NULL, 0 }, 0, 0, 0, NULL, false, false, false \
+    }
+
+/* Makes a cursor over the keys that a regular expression matches, in order, and puts it on the first. It moves as that of
+   nacre_scan does. A key matches when the expression matches anywhere in it. The syntax is that of RE2 and Go; keys are
+   UTF-8, and a byte that is not counts as U+FFFD. Time is linear in the keys read, whatever the pattern.
+   pattern: 0 to 65 536 bytes; the empty one matches every key.
+   options: NULL for the defaults.
+   Returns: NACRE_OK also where nothing matches; NACRE_INVALID (the pattern; the detail has position and reason),
+   NACRE_LIMIT (pattern or program too large), NACRE_UNSUPPORTED (the collection is of a kind without regular
+   expressions), NACRE_NOT_FOUND (dropped), NACRE_CANCELLED, NACRE_TIMEOUT, NACRE_CORRUPT, NACRE_IO. The cursor's status
+   may be each of the last four.
+   Ownership: nacre_cursor_close. The snapshot may be released before.
+   Threads: any; the cursor then belongs to one at a time. */
+NACRE_API int nacre_regex_scan(nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *options,
+                               nacre_cursor **cursor);
+
+/* Counts the keys that a regular expression matches, exactly, without building them where it can.
+   count: gets the number, at most options->limit where that is not 0.
+   Returns: as nacre_regex_scan.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API int nacre_regex_count(nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *options,
+                                uint64_t *count);
+
+/* Counts, and says how: the literals found in the pattern, the query over n-grams, and for each memtable and segment the
+   strategy, candidates, blocks and bytes read.
+   json: gets a JSON object.
+   Returns: as nacre_regex_scan.
+   Ownership: nacre_free(*json).
+   Threads: any. */
+NACRE_API int nacre_regex_explain(nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *options,
+                                  char **json);
+
+/* Whether a regular expression can be used.
+   options: ignore_case and bytes count; NULL for the defaults.
+   position: gets the byte of the pattern where it went wrong, else 0; may be NULL.
+   Returns: NACRE_INVALID (the detail has position and reason), NACRE_LIMIT.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API int nacre_regex_check(nacre_slice pattern, const nacre_regex_options *options, size_t *position);
 
 /* ---- Keeping house ---- */
 

@@ -7,6 +7,7 @@
 #define NACRE_SEGMENT_KIND_H
 #include "base/cursor.h"
 #include "segment/container.h"
+#include "segment/search.h"
 
 enum compression { COMPRESSION_NONE = 0, COMPRESSION_LZ4 = 1, COMPRESSION_ZSTD = 2 };
 
@@ -26,6 +27,7 @@ struct lookup {
 struct kind {
     uint32_t code; /* nacre_kind; kept in every segment */
     const char *name;
+    uint32_t key_max; /* bytes of a key */
 
     /* Build. Entries come in internal order (cursor.h); `add` copies what it keeps. The builder writes blocks and sections to
        `segment` as they fill; finish writes the rest. When options->build_index, the sections of the side file go to `index` at finish
@@ -59,5 +61,13 @@ struct kind {
         uint64_t *entries); /* every byte of the segment's and index's sections: checksums, order, agreement */
     int (*dump)(void *reader, void (*line)(void *context, const char *json), void *context);
     uint64_t (*memory)(const void *reader); /* heap bytes it holds */
+
+    /* Search, for kinds that have it; else NULL, all of them.
+       A cursor over all versions of the keys in [begin, end) (empty = open) that the search's automaton wants, in internal order, deletes included.
+       Moves outside of the bounds are the caller's to avoid. The search and the bounds live as long as the cursor. */
+    int (*match_cursor)(void *reader, struct search *, nacre_slice begin, nacre_slice end, struct cursor **);
+    /* How many wanted keys of [begin, end) are live in this segment alone: their newest version <= search->snapshot is a put that has not
+       expired. Never builds keys that it can count. */
+    int (*match_count)(void *reader, struct search *, nacre_slice begin, nacre_slice end, uint64_t *live);
 };
 #endif

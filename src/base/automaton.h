@@ -1,0 +1,36 @@
+/* A deterministic automaton over the bytes of a key that says which keys a search wants. Made by whoever knows the pattern (regex/),
+   walked by whoever holds keys (memtable/, strings/) without knowing it.
+
+   A state is a number. Three are absorbing: AUTOMATON_DEAD (no key that goes on from here is wanted), automaton->all (every key that goes
+   on from here is wanted, also one that ends here) and automaton->unsure (ask `decide` for each key that goes on from here). States stay
+   good as long as the automaton lives: a walker may keep one per depth and go back to it.
+   An automaton belongs to one thread at a time: it may build its states as they are met. */
+#ifndef NACRE_BASE_AUTOMATON_H
+#define NACRE_BASE_AUTOMATON_H
+#include "base/slice.h"
+
+typedef uint32_t automaton_state;
+#define AUTOMATON_DEAD ((automaton_state)0)
+
+struct automaton {
+    automaton_state start, all, unsure;
+    /* From a state over some bytes. Never fails: where memory runs out it gives `unsure`. */
+    automaton_state (*run)(struct automaton *, automaton_state, const uint8_t *bytes, size_t size);
+    /* Is a key wanted that ends in this state? Not to be asked of `unsure`. */
+    bool (*accepts)(struct automaton *, automaton_state);
+    /* Is this key wanted? Looks at all of it. NACRE_OK or NACRE_NO_MEMORY. */
+    int (*decide)(struct automaton *, nacre_slice key, bool *wanted);
+};
+
+/* Whether a key is wanted whose bytes from `depth` on have not been walked; `state` is that at `depth`. */
+static inline int automaton_finish(struct automaton *a, automaton_state state, nacre_slice key, size_t depth,
+                                   bool *wanted)
+{
+    if (state > a->unsure)
+        state = a->run(a, state, (const uint8_t *)key.data + depth, key.size - depth);
+    if (state == a->unsure)
+        return a->decide(a, key, wanted);
+    *wanted = state == a->all || (state != AUTOMATON_DEAD && a->accepts(a, state));
+    return NACRE_OK;
+}
+#endif
