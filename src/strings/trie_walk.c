@@ -2,7 +2,7 @@
 
    The keys of block b lie from its separator up to, without it, that of block b + 1. Where the path of a place is a prefix of both, all keys of the block begin with it,
    and what the automaton says of the path holds for them. So a place that covers the separators of blocks [first, after) and is dead, or accepts all, decides blocks [first, after - 1); the
-   last one also reaches into what follows and is left to be looked at.
+   last one also reaches into what follows and is left to be looked at (but under the root, behind which nothing follows).
    One thread at a time; no locks. The stack grows with the depth of the trie. */
 #include "base/memory.h"
 #include "strings/segment_search.h"
@@ -54,9 +54,10 @@ static int visit(struct trie_walker *w, const struct trie_place *place, automato
         return NACRE_OK; /* none of interest; the block before `first` is the parent's matter */
     bool decided = state == AUTOMATON_DEAD || state == w->automaton->all;
     if (decided || state == w->automaton->unsure || w->places_left == 0) {
-        if (decided && state != AUTOMATON_DEAD)
-            set_bits(w, w->all, place->first, place->after - 1);
-        set_bits(w, w->some, decided ? place->after - 1 : place->first, place->after);
+        uint32_t sure = !decided ? place->first : place->node == 0 ? place->after : place->after - 1;
+        if (state == w->automaton->all)
+            set_bits(w, w->all, place->first, sure);
+        set_bits(w, w->some, sure, place->after);
         return NACRE_OK;
     }
     w->places_left--;
