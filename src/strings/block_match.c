@@ -9,6 +9,7 @@
 #include "strings/literal_scan.h"
 
 #define DEPTHS   (2u * 255u + 2u) /* of narrow blocks */
+#define STRIDE   4u               /* bytes that are run without a look at where the key ends */
 #define FEW_HITS 12u              /* keys that a scan found, up to which they are run one by one */
 
 void block_matcher_begin(struct block_matcher *m, const struct search *search)
@@ -94,13 +95,54 @@ static uint64_t walk_block(struct dfa *dfa, const struct key_block *b, automaton
     return wanted;
 }
 
+/* The same by the small automaton. Runs over the end of keys, up to STRIDE bytes: states[] behind a key's own depth are never read. */
+static uint64_t walk_small(const struct small_dfa *dfa, const struct key_block *b, uint8_t shared_state,
+                           uint64_t *unsure)
+{
+    uint8_t states[DEPTHS + STRIDE];
+    const uint8_t *at = b->stream;
+    uint32_t settled = UINT32_MAX;
+    uint64_t wanted = 0, verdict = 0, doubt = 0;
+    states[0] = shared_state;
+    for (uint32_t i = 0; i < b->count; at += b->lens[i], i++) {
+        uint32_t depth = b->lcps[i], len = b->lens[i], done = 0;
+        if (depth < settled) {
+            uint8_t *own = states + depth, state = *own;
+            do {
+                const uint8_t *bytes = at + done;
+                for (uint32_t k = 0; k < STRIDE; k++)
+                    own[done + k + 1] = state = dfa->next[bytes[k]][state];
+                done += STRIDE;
+            } while (state > SMALL_DFA_UNSURE && done < len);
+            settled = UINT32_MAX;
+            if (state <= SMALL_DFA_UNSURE) {
+                while (done > 0 && own[done - 1] <= SMALL_DFA_UNSURE)
+                    done--;
+                if (done <= len)
+                    settled = depth + done;
+            }
+            uint8_t last = settled == UINT32_MAX ? own[len] : state;
+            verdict = last == SMALL_DFA_ALL || small_dfa_accepts(dfa, last);
+            doubt = last == SMALL_DFA_UNSURE;
+        }
+        wanted |= verdict << i;
+        *unsure |= doubt << i;
+    }
+    return wanted;
+}
+
 static int run_block(struct block_matcher *m, struct dfa *dfa, const struct key_block *b, automaton_state shared_state,
                      uint64_t *wanted)
 {
     uint64_t unsure = 0;
     if (b->flags & KEY_BLOCK_WIDE)
         return decide_keys(m, dfa, b, shared_state, low_bits(b->count), wanted);
-    *wanted = walk_block(dfa, b, shared_state, &unsure);
+    if (m->small && dfa == m->ascii && !(b->flags & KEY_BLOCK_NON_ASCII && !m->bytes)) {
+        uint8_t state = small_dfa_run(m->small, m->small->start, b->shared_bytes, b->shared);
+        *wanted = walk_small(m->small, b, state, &unsure);
+    } else {
+        *wanted = walk_block(dfa, b, shared_state, &unsure);
+    }
     m->keys_run += b->count;
     return unsure ? decide_keys(m, dfa, b, shared_state, unsure, wanted) : NACRE_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef NACRE_STRINGS_BLOCK_MATCH_H
 #define NACRE_STRINGS_BLOCK_MATCH_H
 #include "regex/regex.h"
+#include "regex/small_dfa.h"
 #include "segment/search.h"
 #include "strings/key_block.h"
 

@@ -74,6 +74,8 @@ struct explored {
     struct dfa *dfa; /* NULL: it is too large */
     uint64_t alphabet[4];
     uint64_t features; /* that every wanted key of ASCII has */
+    bool is_small;
+    struct small_dfa small; /* where is_small */
 };
 
 static void free_explored(void *memo)
@@ -94,11 +96,14 @@ static int explore(struct explored *e, const struct regex *regex)
     dfa_free(e->dfa);
     e->dfa = NULL;
     e->features = 0;
+    e->is_small = false;
     int status = dfa_create(regex, 0, &e->dfa);
     if (status == NACRE_OK)
         status = dfa_explore(e->dfa, e->alphabet, EXPLORE_ROWS_MAX, &complete);
-    if (status == NACRE_OK && complete)
+    if (status == NACRE_OK && complete) {
+        e->is_small = small_dfa_make(e->dfa, &e->small);
         return required_features(e->dfa, e->alphabet, &e->features);
+    }
     dfa_free(e->dfa);
     e->dfa = NULL;
     return status;
@@ -117,9 +122,10 @@ static int need_explored(struct segment_search *s, struct explored **found)
     if (e && is_within(alphabet, e->alphabet))
         return NACRE_OK;
     if (!e) {
-        e = memory_zalloc(sizeof *e);
+        e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
         if (!e)
             return NACRE_NO_MEMORY;
+        memset(e, 0, offsetof(struct explored, small));
         search->memo = e;
         search->free_memo = free_explored;
     }
@@ -180,6 +186,7 @@ static int narrow_by_exploring(struct segment_search *s, uint32_t last)
     if (status != NACRE_OK || !e->dfa)
         return status;
     s->matcher.ascii = e->dfa;
+    s->matcher.small = e->is_small ? &e->small : NULL;
     if (regex_analysis(s->search->regex)->anchored || e->dfa->automaton.start == e->dfa->automaton.all ||
         e->dfa->automaton.start == AUTOMATON_DEAD)
         status = walk_again(s, e->dfa, last);
