@@ -1,7 +1,8 @@
 /* Gathers posting lists of grams.
 
-   Each gram has, in a page of 256 that share all bytes but the last, the block that it came in last; so a gram that comes again in a block costs one look. What came
-   before in a list lies in an arena, as chunks of varint differences that double in size:
+   Each gram has, in a page of 256 that share all bytes but the last, the block that it came in last; so a gram that comes again in a block costs one look. The
+   grams that are new to a block wait until the block ends, so that what their lists lie in can be fetched ahead of its use. A list lies in an arena, as chunks of
+   varint differences that double in size:
 
      chunk: bytes of differences | 4 offset of the next chunk
      A difference may go over the end of a chunk. The first block of a list is kept in the list itself.
@@ -11,6 +12,7 @@
    2. Grams that end inside of the bytes that a key shares with the one before were met with that one, in the same block.
    3. Page 0 belongs to no grams and says of each that it was never met, so that the walk need not ask whether there is a page.
    4. Once grams of three bytes would cost more memory than is reasonable for so many bytes of keys (random bytes, mostly), no more of them are taken, and none are written.
+   5. Lists hold what came in blocks before the present one; `waiting` has room for all grams that the key at hand can bring.
    One thread; no locks. */
 #include "strings/gram_builder.h"
 #include "base/endian.h"
@@ -29,26 +31,33 @@
 #define FIRST_CHUNK      16u /* bytes, with the link */
 #define LAST_CHUNK       1024u
 #define DIFFERENCE_BYTES 5u         /* at most */
+#define AHEAD            16u        /* lists that are fetched before they grow */
 #define FREE_BYTES       (8u << 20) /* memory that grams may take, whatever the keys */
 
 struct gram_page {
-    uint32_t met[PAGE_GRAMS];  /* block that the gram came in last, plus 1; 0 = none */
-    uint32_t list[PAGE_GRAMS]; /* valid where met */
+    struct gram_place {
+        uint32_t met;  /* block that the gram came in last, plus 1; 0 = none */
+        uint32_t list; /* valid where met */
+    } of[PAGE_GRAMS];
 };
 struct gram_list {
-    uint32_t count;
-    uint32_t first; /* block */
-    uint32_t chunk; /* where the first chunk begins; valid from the second block on */
-    uint32_t at;    /* where the next difference goes */
-    uint32_t end;   /* of the last chunk's differences: where its link lies */
-    uint32_t size;  /* of the last chunk, with its link */
+    /* What grows it, in a cache line of its own or half of one. */
+    _Alignas(16) uint32_t count; /* blocks */
+    uint32_t last;               /* block */
+    uint32_t at;                 /* where the next difference goes */
+    uint32_t end;                /* of the last chunk's differences: where its link lies */
+    uint32_t first;              /* block */
+    uint32_t chunk;              /* where the first chunk begins; valid from the second block on */
+    uint32_t size;               /* of the last chunk, with its link */
 };
 struct gram_builder {
     uint32_t page_of[PAGE_KEYS];
     struct gram_page *pages;
     struct gram_list *lists;
     uint8_t *arena;
-    size_t page_count, page_capacity, list_count, list_capacity, arena_size, arena_capacity;
+    uint32_t *waiting; /* lists of the grams of the present block */
+    size_t page_count, page_capacity, list_count, list_capacity, arena_size, arena_capacity, waiting_count,
+        waiting_capacity;
     uint64_t key_bytes;
     uint32_t block;    /* of the key added last, plus 1; 0 = none */
     size_t first_high; /* where the key added last has its first byte >= 0x80 */
@@ -83,6 +92,7 @@ void gram_builder_free(struct gram_builder *b)
     memory_free(b->pages);
     memory_free(b->lists);
     memory_free(b->arena);
+    memory_free(b->waiting);
     buffer_free(&b->repaired);
     memory_free(b);
 }
@@ -90,7 +100,7 @@ void gram_builder_free(struct gram_builder *b)
 uint64_t gram_builder_memory(const struct gram_builder *b)
 {
     return sizeof *b + b->page_capacity * sizeof *b->pages + b->list_capacity * sizeof *b->lists + b->arena_capacity +
-           b->repaired.capacity;
+           b->waiting_capacity * sizeof *b->waiting + b->repaired.capacity;
 }
 
 /* ---- growing ---- */
@@ -171,42 +181,66 @@ static int append_difference(struct gram_builder *b, struct gram_list *l, uint32
     return NACRE_OK;
 }
 
-static int begin_list(struct gram_builder *b, struct gram_page *page, uint8_t last)
+static int begin_list(struct gram_builder *b, struct gram_place *place)
 {
     if (b->list_count == UINT32_MAX)
         return fail(NACRE_LIMIT, "more than %u grams in a segment", UINT32_MAX);
     int status = grow((void **)&b->lists, &b->list_capacity, b->list_count + 1, sizeof *b->lists);
     if (status != NACRE_OK)
         return status;
-    b->lists[b->list_count] = (struct gram_list){ .count = 1, .first = b->block - 1 };
-    page->list[last] = (uint32_t)b->list_count++;
-    page->met[last] = b->block;
+    b->lists[b->list_count] = (struct gram_list){ 0 };
+    place->list = (uint32_t)b->list_count++;
     return NACRE_OK;
 }
 
-/* The gram was not met in this block yet. */
-static __attribute__((noinline)) int add_gram(struct gram_builder *b, uint32_t page_key, uint8_t last)
+/* The gram was never met. */
+static __attribute__((noinline)) int make_gram(struct gram_builder *b, uint32_t page_key, uint8_t last)
 {
-    if (b->page_of[page_key] == 0) {
-        int status = make_page(b, page_key);
-        if (status != NACRE_OK)
-            return status;
+    int status = b->page_of[page_key] ? NACRE_OK : make_page(b, page_key);
+    return status == NACRE_OK ? begin_list(b, &b->pages[b->page_of[page_key]].of[last]) : status;
+}
+
+/* Puts the block that ends into the lists that wait. */
+static int end_block(struct gram_builder *b)
+{
+    const uint32_t block = b->block - 1;
+    const size_t count = b->waiting_count;
+    int status = NACRE_OK;
+    b->waiting_count = 0;
+    for (size_t i = 0; i < count && status == NACRE_OK; i++) {
+        if (i + 2 * AHEAD < count)
+            __builtin_prefetch(&b->lists[b->waiting[i + 2 * AHEAD]], 1);
+        if (i + AHEAD < count)
+            __builtin_prefetch(b->arena + b->lists[b->waiting[i + AHEAD]].at, 1);
+        struct gram_list *l = &b->lists[b->waiting[i]];
+        if (l->count == 0)
+            l->first = block;
+        else
+            status = append_difference(b, l, block - l->last);
+        l->last = block;
+        l->count++;
     }
-    struct gram_page *page = &b->pages[b->page_of[page_key]];
-    if (page->met[last] == 0)
-        return begin_list(b, page, last);
-    struct gram_list *l = &b->lists[page->list[last]];
-    int status = append_difference(b, l, b->block - page->met[last]);
-    if (status != NACRE_OK)
-        return status;
-    l->count++;
-    page->met[last] = b->block;
-    return NACRE_OK;
+    return status;
 }
 
 static inline bool is_met(const struct gram_builder *b, uint32_t page_key, uint8_t last)
 {
-    return b->pages[b->page_of[page_key]].met[last] == b->block;
+    return b->pages[b->page_of[page_key]].of[last].met == b->block;
+}
+
+/* The gram was not met in this block yet. */
+static inline int add_gram(struct gram_builder *b, uint32_t page_key, uint8_t last)
+{
+    struct gram_place *place = &b->pages[b->page_of[page_key]].of[last];
+    if (__builtin_expect(place->met == 0, 0)) {
+        int status = make_gram(b, page_key, last);
+        if (status != NACRE_OK)
+            return status;
+        place = &b->pages[b->page_of[page_key]].of[last];
+    }
+    place->met = b->block;
+    b->waiting[b->waiting_count++] = place->list;
+    return NACRE_OK;
 }
 
 static inline int look_at(struct gram_builder *b, uint32_t page_key, uint8_t last)
@@ -225,7 +259,10 @@ static int add_shorter(struct gram_builder *b, uint8_t before, uint8_t last)
 static int add_text(struct gram_builder *b, const uint8_t *text, size_t size, size_t from)
 {
     const bool threes = !b->no_threes;
-    int status = NACRE_OK;
+    int status =
+        grow((void **)&b->waiting, &b->waiting_capacity, b->waiting_count + 3 * (size - from) + 4, sizeof *b->waiting);
+    if (status != NACRE_OK)
+        return status;
     if (from == 0)
         status = add_shorter(b, GRAM_BEGIN, size ? b->folded[text[0]] : GRAM_END);
     if (size == 0 || status != NACRE_OK)
@@ -271,13 +308,16 @@ int gram_builder_add(struct gram_builder *b, nacre_slice key, size_t shared, uin
         return fail(NACRE_LIMIT, "too many blocks in a segment");
     if (b->first_high == SIZE_MAX || b->first_high >= shared)
         b->first_high = find_high(key.data, shared, key.size);
+    int status = NACRE_OK;
     if (b->block != block + 1) {
+        status = end_block(b);
         b->block = block + 1;
         shared = 0;
         b->no_threes = b->no_threes || is_too_much(b);
     }
     b->key_bytes += key.size;
-    int status = add_text(b, key.data, key.size, shared);
+    if (status == NACRE_OK)
+        status = add_text(b, key.data, key.size, shared);
     if (status != NACRE_OK || b->first_high == SIZE_MAX || utf8_is_valid(key))
         return status;
     buffer_clear(&b->repaired);
@@ -295,10 +335,9 @@ static uint32_t page_key_of(gram g)
 uint32_t gram_builder_blocks(const struct gram_builder *b, gram g, bool *known)
 {
     uint32_t length = g >> 24;
-    const struct gram_page *page = &b->pages[b->page_of[page_key_of(g)]];
-    uint8_t last = (uint8_t)(g >> (24 - 8 * length));
+    const struct gram_place *place = &b->pages[b->page_of[page_key_of(g)]].of[g >> (24 - 8 * length) & 0xff];
     *known = length < 3 || !b->no_threes;
-    return page->met[last] ? b->lists[page->list[last]].count : 0;
+    return place->met ? b->lists[place->list].count : 0;
 }
 
 static void list_values(const struct gram_builder *b, const struct gram_list *l, uint32_t *values)
@@ -336,9 +375,9 @@ static int write_page(const struct gram_builder *b, struct gram_writing *w, uint
     const struct gram_page *page = &b->pages[b->page_of[page_key]];
     int status = NACRE_OK;
     for (uint32_t last = 0; last < PAGE_GRAMS && status == NACRE_OK && b->page_of[page_key]; last++) {
-        if (page->met[last] == 0)
+        if (page->of[last].met == 0)
             continue;
-        const struct gram_list *l = &b->lists[page->list[last]];
+        const struct gram_list *l = &b->lists[page->of[last].list];
         list_values(b, l, w->values);
         buffer_clear(&w->list);
         status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count);
@@ -371,13 +410,15 @@ int gram_builder_write(struct gram_builder *b, uint32_t blocks, uint64_t keys, s
     struct buffer section = { 0 };
     if (b->block > blocks)
         return fail(NACRE_INVALID, "keys of block %u where there are %u blocks", b->block - 1, blocks);
+    int status = end_block(b);
     b->no_threes = b->no_threes || is_too_much(b);
     w.dictionary.blocks = blocks;
     w.dictionary.keys = keys;
     w.dictionary.has_lists = true;
     w.dictionary.lengths = GRAMS_OF_1 | GRAMS_OF_2 | (b->no_threes ? 0 : GRAMS_OF_3);
     w.values = memory_alloc(((size_t)blocks + 1) * sizeof *w.values);
-    int status = w.values ? write_lists(b, &w) : NACRE_NO_MEMORY;
+    if (status == NACRE_OK)
+        status = w.values ? write_lists(b, &w) : NACRE_NO_MEMORY;
     if (status == NACRE_OK)
         status = gram_dictionary_builder_make(&w.dictionary, &section);
     if (status == NACRE_OK)

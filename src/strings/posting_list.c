@@ -60,22 +60,44 @@ uint64_t posting_list_size(uint32_t blocks, uint32_t count)
 
 /* ---- encoding ---- */
 
-static void put_number(uint8_t *bytes, const struct elias_fano *e, uint32_t i, uint32_t value)
+/* Writes numbers as they come, ascending: the lower bits through a word. */
+struct elias_fano_writer {
+    uint8_t *upper, *lower;
+    uint64_t bits;
+    uint32_t low, used, index;
+};
+
+static struct elias_fano_writer begin_writing(const struct elias_fano *e, uint8_t *bytes)
 {
-    uint64_t upper = (uint64_t)(value >> e->low) + i, lower = (uint64_t)i * e->low;
-    bytes[upper / 8] = (uint8_t)(bytes[upper / 8] | 1u << (upper % 8));
-    uint64_t bits = (uint64_t)(value & ((UINT32_C(1) << e->low) - 1)) << (lower % 8);
-    for (uint8_t *at = bytes + e->upper_bytes + lower / 8; bits; at++, bits >>= 8)
-        *at = (uint8_t)(*at | bits);
+    return (struct elias_fano_writer){ bytes, bytes + e->upper_bytes, 0, e->low, 0, 0 };
 }
 
-static void put_absent(uint8_t *bytes, const struct elias_fano *e, uint32_t blocks, const uint32_t *values,
-                       uint32_t count)
+static inline void put_number(struct elias_fano_writer *w, uint32_t value)
 {
-    uint32_t next = 0, i = 0;
+    uint64_t upper = (uint64_t)(value >> w->low) + w->index++;
+    w->upper[upper / 8] = (uint8_t)(w->upper[upper / 8] | 1u << (upper % 8));
+    w->bits |= (uint64_t)(value & ((UINT32_C(1) << w->low) - 1)) << w->used;
+    w->used += w->low;
+    if (w->used >= 32) {
+        store_u32(w->lower, (uint32_t)w->bits);
+        w->lower += 4;
+        w->bits >>= 32;
+        w->used -= 32;
+    }
+}
+
+static void end_writing(struct elias_fano_writer *w)
+{
+    for (uint32_t used = 0; used < w->used; used += 8, w->bits >>= 8)
+        *w->lower++ = (uint8_t)w->bits;
+}
+
+static void put_absent(struct elias_fano_writer *w, uint32_t blocks, const uint32_t *values, uint32_t count)
+{
+    uint32_t next = 0;
     for (uint32_t k = 0; k <= count; k++) {
         for (uint32_t end = k < count ? values[k] : blocks; next < end; next++)
-            put_number(bytes, e, i++, next);
+            put_number(w, next);
         next++;
     }
 }
@@ -90,13 +112,15 @@ int posting_list_append(struct buffer *out, uint32_t blocks, const uint32_t *val
         return status;
     uint8_t *bytes = out->data + out->size;
     memset(bytes, 0, (size_t)size);
-    if (form == FORM_ABSENT)
-        put_absent(bytes, &e, blocks, values, count);
-    for (uint32_t i = 0; i < count && form != FORM_ABSENT; i++) {
-        if (form == FORM_BITMAP)
-            bytes[values[i] / 8] = (uint8_t)(bytes[values[i] / 8] | 1u << (values[i] % 8));
-        else
-            put_number(bytes, &e, i, values[i]);
+    for (uint32_t i = 0; i < count && form == FORM_BITMAP; i++)
+        bytes[values[i] / 8] = (uint8_t)(bytes[values[i] / 8] | 1u << (values[i] % 8));
+    if (form != FORM_BITMAP) {
+        struct elias_fano_writer w = begin_writing(&e, bytes);
+        if (form == FORM_ABSENT)
+            put_absent(&w, blocks, values, count);
+        for (uint32_t i = 0; i < count && form == FORM_PRESENT; i++)
+            put_number(&w, values[i]);
+        end_writing(&w);
     }
     out->size += (size_t)size;
     return NACRE_OK;
@@ -135,9 +159,9 @@ static inline __attribute__((always_inline)) void elias_fano_apply(const struct 
     uint64_t word = p->word, base = p->base;
     uint32_t i = p->index;
     for (;;) {
+        if (__builtin_expect((uint32_t)__builtin_popcountll(word) > e->numbers - i, 0))
+            return; /* hostile bytes: more than there may be */
         while (word) {
-            if (__builtin_expect(i >= e->numbers, 0))
-                return; /* hostile bytes: more than there may be */
             uint64_t upper = base + (uint32_t)__builtin_ctzll(word) - i, bit = (uint64_t)i * low;
             uint64_t value = upper << low | ((uint32_t)(load_u64(lower + bit / 8) >> (bit % 8)) & mask);
             if (value >= end) {

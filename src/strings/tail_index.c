@@ -9,7 +9,6 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "base/varint.h"
-#include <stdlib.h>
 
 #define HEADER_BYTES 16u
 #define GROUP_BYTES  8u
@@ -87,6 +86,20 @@ static void drop(struct tail_builder *b)
     b->dropped = true;
 }
 
+static uint64_t tail_of(nacre_slice key, uint32_t *size)
+{
+    *size = key.size < TAIL_BYTES ? (uint32_t)key.size : TAIL_BYTES;
+    return *size ? tail_value((const uint8_t *)key.data + key.size - *size, *size) : 0;
+}
+
+void tail_builder_prefetch(const struct tail_builder *b, nacre_slice key)
+{
+    uint32_t size;
+    uint64_t value = tail_of(key, &size);
+    if (b->capacity)
+        __builtin_prefetch(&b->slots[tail_hash(value, size, b->capacity)], 1);
+}
+
 int tail_builder_add(struct tail_builder *b, nacre_slice key)
 {
     b->keys++;
@@ -102,8 +115,8 @@ int tail_builder_add(struct tail_builder *b, nacre_slice key)
         if (status != NACRE_OK)
             return status;
     }
-    uint32_t size = key.size < TAIL_BYTES ? (uint32_t)key.size : TAIL_BYTES;
-    uint64_t value = size ? tail_value((const uint8_t *)key.data + key.size - size, size) : 0;
+    uint32_t size;
+    uint64_t value = tail_of(key, &size);
     struct tail *slot = find_slot(b->slots, b->capacity, value, size);
     b->count += slot->keys == 0;
     slot->value = value;
@@ -112,10 +125,40 @@ int tail_builder_add(struct tail_builder *b, nacre_slice key)
     return NACRE_OK;
 }
 
-static int tail_order(const void *a, const void *b)
+/* The digit of a pass: first the size, then the value's bytes from the lowest. */
+static inline uint32_t tail_digit(const struct tail *t, uint32_t pass)
 {
-    const struct tail *x = a, *y = b;
-    return tail_less(x->value, x->size, y->value, y->size) ? -1 : tail_less(y->value, y->size, x->value, x->size);
+    return pass == 0 ? t->size : (uint32_t)(t->value >> (8 * (pass - 1))) & 0xff;
+}
+
+/* One pass of a radix sort; false: all digits are the same, so nothing moved. */
+static bool sort_pass(const struct tail *from, struct tail *to, size_t count, uint32_t pass)
+{
+    size_t starts[256] = { 0 }, sum = 0;
+    for (size_t i = 0; i < count; i++)
+        starts[tail_digit(&from[i], pass)]++;
+    if (starts[tail_digit(&from[0], pass)] == count)
+        return false;
+    for (uint32_t digit = 0; digit < 256; digit++) {
+        size_t here = starts[digit];
+        starts[digit] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[starts[tail_digit(&from[i], pass)]++] = from[i];
+    return true;
+}
+
+/* By value, then size. The sorted tails are in *tails or in *other, which becomes *tails. */
+static void sort_tails(struct tail **tails, struct tail **other, size_t count)
+{
+    for (uint32_t pass = 0; pass <= TAIL_BYTES && count; pass++) {
+        if (sort_pass(*tails, *other, count, pass)) {
+            struct tail *sorted = *other;
+            *other = *tails;
+            *tails = sorted;
+        }
+    }
 }
 
 static int append_tail(struct buffer *out, const struct tail *before, const struct tail *t)
@@ -176,13 +219,17 @@ int tail_builder_make(struct tail_builder *b, struct buffer *section)
     for (size_t i = 0; i < b->capacity; i++)
         if (b->slots[i].keys)
             b->slots[count++] = b->slots[i];
-    if (count)
-        qsort(b->slots, count, sizeof *b->slots, tail_order);
-    int status = append_all(b->slots, count, &groups, &bytes);
+    struct tail *other = memory_alloc((count + 1) * sizeof *other);
+    int status = other ? NACRE_OK : NACRE_NO_MEMORY;
+    if (status == NACRE_OK) {
+        sort_tails(&b->slots, &other, count);
+        status = append_all(b->slots, count, &groups, &bytes);
+    }
     if (status == NACRE_OK && !is_too_much(b, HEADER_BYTES + groups.size + bytes.size))
         status = append_section(b, &groups, &bytes, section);
     buffer_free(&groups);
     buffer_free(&bytes);
+    memory_free(other);
     drop(b);
     return status;
 }

@@ -44,6 +44,7 @@ struct tail_builder {
     uint64_t keys, key_bytes;
     bool dropped;
 };
+void tail_builder_prefetch(const struct tail_builder *, nacre_slice key); /* what adding it will read */
 int tail_builder_add(struct tail_builder *, nacre_slice key);
 int tail_builder_make(
     struct tail_builder *,
