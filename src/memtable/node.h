@@ -17,10 +17,10 @@ enum node_lock { NODE_FREE, NODE_LOCKED, NODE_OBSOLETE }; /* obsolete is for eve
 #define PREFIX_NEAR 8u
 
 struct node {
-    _Atomic uint32_t lock;
+    _Atomic uint8_t lock;
     uint8_t kind;
     _Atomic uint8_t count; /* children of a node4, node16 or node48; published by it in the first two */
-    uint16_t prefix_size;
+    uint32_t prefix_size;
     union {
         uint8_t near[PREFIX_NEAR]; /* prefixes up to PREFIX_NEAR bytes */
         const uint8_t *far;        /* longer ones: bytes of some leaf's key */

@@ -179,7 +179,7 @@ static struct key_range narrow(nacre_slice begin, nacre_slice end, nacre_slice p
     if (prefix.size && slice_compare(prefix, begin) > 0) {
         range.begin = prefix;
     }
-    if (prefix.size && prefix.size <= NACRE_KEY_MAX && slice_prefix_end(prefix, room, &size) &&
+    if (prefix.size && slice_prefix_end(prefix, room, &size) &&
         (end.size == 0 || slice_compare(slice_of(room, size), end) < 0)) {
         range.end = slice_of(room, size);
     }
