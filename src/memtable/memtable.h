@@ -7,6 +7,7 @@
    change, readers never wait. */
 #ifndef NACRE_MEMTABLE_MEMTABLE_H
 #define NACRE_MEMTABLE_MEMTABLE_H
+#include "base/automaton.h"
 #include "base/cursor.h"
 #include "base/range_set.h"
 
@@ -43,6 +44,21 @@ int memtable_ranges(struct memtable *, const struct range_set **set);
 /* Over all versions in internal order. Meets all whose put had finished at its last seek (seek_before, first, last);
    sees puts that happen later or not, each whole. The cursor does not hold the table: the caller does. */
 int memtable_cursor_create(struct memtable *, struct cursor **);
+
+/* What a match cursor is to give: the keys in [begin, end) (empty = open) that an automaton wants. Lives as long as the cursor. */
+struct memtable_search {
+    struct automaton *automaton;
+    nacre_slice begin, end;
+    int (*stop)(
+        void *
+            context); /* asked every MEMTABLE_STOP_KEYS keys: NACRE_OK to go on, else the status to end in. May be NULL */
+    void *stop_context;
+    uint64_t keys_run; /* counts up by the keys that were looked at one by one */
+};
+#define MEMTABLE_STOP_KEYS 256u
+/* As memtable_cursor_create, over all versions of those keys alone. seek and seek_before take any key. Its status may be what
+   `stop` gives, or NACRE_NO_MEMORY. */
+int memtable_match_cursor_create(struct memtable *, struct memtable_search *, struct cursor **);
 
 uint64_t memtable_bytes(const struct memtable *);   /* arena memory used, and sets of range deletes */
 uint64_t memtable_entries(const struct memtable *); /* versions + range deletes */

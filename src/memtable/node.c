@@ -239,6 +239,16 @@ void node_prefetch_children(struct node *node)
         child_prefetch(atomic_load_explicit(&children[i], memory_order_relaxed));
 }
 
+void node_look_ahead(struct node *node, int byte)
+{
+    node_child next = node_next(node, byte + 1, &byte);
+    if (!next || child_is_leaf(next))
+        return;
+    node_prefetch_children(child_node(next));
+    if (node->kind > NODE_16)
+        child_prefetch(node_next(node, byte + 1, &byte));
+}
+
 static void node_init(struct node *node, enum node_kind kind, const uint8_t *prefix, size_t prefix_size)
 {
     memset(node, 0, node_bytes[kind]);
