@@ -37,6 +37,9 @@ bool memtable_get(const struct memtable *, nacre_slice key, uint64_t snapshot, s
    all. */
 uint64_t memtable_covering(const struct memtable *, nacre_slice key, uint64_t snapshot);
 bool memtable_has_ranges(const struct memtable *);
+/* Gives each range delete so far, newest first by arrival. Cheap: nothing is made. */
+void memtable_visit_ranges(const struct memtable *, void (*visit)(void *context, const struct range_delete *),
+                           void *context);
 /* All range deletes so far as an immutable set (NULL when none), owned by the table. Costs a new set when ranges came
    since the last call; the table keeps, and memtable_bytes counts, the old ones. NACRE_NO_MEMORY. */
 int memtable_ranges(struct memtable *, const struct range_set **set);
