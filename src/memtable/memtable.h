@@ -8,6 +8,7 @@
 #ifndef NACRE_MEMTABLE_MEMTABLE_H
 #define NACRE_MEMTABLE_MEMTABLE_H
 #include "base/automaton.h"
+#include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/range_set.h"
 
@@ -62,6 +63,10 @@ struct memtable_search {
 /* As memtable_cursor_create, over all versions of those keys alone. seek and seek_before take any key. Its status may be what
    `stop` gives, or NACRE_NO_MEMORY. */
 int memtable_match_cursor_create(struct memtable *, struct memtable_search *, struct cursor **);
+
+/* Up to `count` keys that cut the table in parts of about the same size, ascending, appended as buffer_append_slice. Looks at the
+   upper nodes alone, so a part may be some times larger than another. NACRE_NO_MEMORY. */
+int memtable_sample_keys(struct memtable *, size_t count, struct buffer *keys, size_t *made);
 
 uint64_t memtable_bytes(const struct memtable *);   /* arena memory used, and sets of range deletes */
 uint64_t memtable_entries(const struct memtable *); /* versions + range deletes */

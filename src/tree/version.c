@@ -112,10 +112,10 @@ int version_get(const struct version *v, const struct lookup *lookup, uint64_t c
     return status;
 }
 
-void version_prefetch(const struct version *v, const struct lookup *lookup)
+void version_prefetch(const struct version *v, size_t from_run, const struct lookup *lookup)
 {
     const struct piece *found[PROBES];
-    for (size_t r = 0; r < v->run_count;) {
+    for (size_t r = from_run; r < v->run_count;) {
         size_t count = gather(v, lookup, &r, found);
         for (size_t i = 0; i < count; i++) {
             v->kind->prefetch(found[i]->reader, lookup);

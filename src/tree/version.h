@@ -55,8 +55,8 @@ void version_unref(struct version *);
 int version_get(const struct version *, const struct lookup *, uint64_t covered, struct entry *, struct pin *);
 /* The same in runs[from_run..], whatever range deletes say. */
 int version_get_below(const struct version *, size_t from_run, const struct lookup *, struct entry *, struct pin *);
-/* As version_get but only "prefetch what get will touch first" for all runs that may hold the key. */
-void version_prefetch(const struct version *, const struct lookup *);
+/* As that but only "prefetch what get will touch first" for all of the runs that may hold the key. */
+void version_prefetch(const struct version *, size_t from_run, const struct lookup *);
 /* One cursor per run that may hold keys of the bounds/prefix (empty slices = open), appended to `children`; they hold what they need of the version's
    segments only as long as the version is held by the caller. */
 int version_cursors(const struct version *, nacre_slice begin, nacre_slice end, nacre_slice prefix,
