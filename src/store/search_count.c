@@ -1,6 +1,6 @@
 /* A count from its beginning to its end: tasks, taken by one thread or some (see search_count.h).
 
-   Helpers are made when the caller asks for more than one thread, or, where it leaves that open, when a task has taken GIVE_UP_NS: then it is
+   Helpers are made when the caller asks for more than one thread, or, where it leaves that open, when a task has taken count_limits.give_up_ns: then it is
    given up, cut, and begun anew with helpers, if it can be cut. They are gone when the call returns. Each thread has its own automaton.
    Invariants:
    1. tasks are added only while the lock is held; a task is taken by one thread, once.
@@ -12,7 +12,6 @@
 #include "store/search_count.h"
 #include <sched.h>
 
-#define GIVE_UP_NS       UINT64_C(2000000)
 #define THREADS_MOST     64u
 #define PARTS_PER_THREAD 4u
 
@@ -101,7 +100,7 @@ static int may_go_on(void *context)
     }
     int status = search_stop_due(count->stop);
     if (status != NACRE_OK || !w->leads || count->helpers_tried || count->threads == 1 ||
-        clock_monotonic_ns() - w->began_ns < GIVE_UP_NS) {
+        clock_monotonic_ns() - w->began_ns < count_limits.give_up_ns) {
         return status;
     }
     count->threads = count->threads ? count->threads : processors();

@@ -41,6 +41,17 @@ struct count_task {
     bool whole;             /* not cut yet, so it may be */
 };
 
+/* Where a count changes its ways. Tests make these smaller, before there are any counts. */
+struct count_limits {
+    uint64_t part_entries; /* a part that a task is cut into has at least so many */
+    size_t spans;          /* a piece that range deletes cut into more is walked as a whole */
+    uint64_t
+        merge_keys; /* below is merged only once a source has shown so many matches: with few of them a look at each is cheaper */
+    unsigned seek_steps; /* below, a key further away than this is sought */
+    uint64_t give_up_ns; /* a task that takes longer is cut, and helpers are made, where the caller left that open */
+};
+extern struct count_limits count_limits;
+
 struct kept_bytes;
 struct count_plan {
     struct view *view;
@@ -60,7 +71,7 @@ void count_plan_free(struct count_plan *); /* takes a zeroed one */
 int count_plan_cut(struct count_plan *, size_t index, size_t parts);
 static inline bool count_task_is_large(const struct count_plan *plan, const struct count_task *task)
 {
-    return task->whole && plan->sources[task->source].entries >= 2 * UINT64_C(16384);
+    return task->whole && plan->sources[task->source].entries >= 2 * count_limits.part_entries;
 }
 
 /* A walked task: its term of the sum, modulo 2^64, and how many wanted keys the source has. */

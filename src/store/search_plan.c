@@ -9,10 +9,12 @@
 #include "store/search_count.h"
 #include "tree/version_build.h"
 
-#define SPANS_MOST   256u /* a piece that range deletes cut into more is walked as a whole */
-#define PART_ENTRIES UINT64_C(16384)
-#define PARTS_MOST   256u
-#define MERGE_BELOW  4u /* so many times the source's entries below are merged rather than looked up */
+#define PARTS_MOST  256u
+#define MERGE_BELOW 4u /* so many times the source's entries below are merged rather than looked up */
+
+struct count_limits count_limits = {
+    .part_entries = 16384, .spans = 256, .merge_keys = 128, .seek_steps = 16, .give_up_ns = 2000000
+};
 
 struct kept_bytes {
     struct kept_bytes *next;
@@ -202,7 +204,7 @@ static int add_spans(struct count_plan *plan, size_t index, const struct key_ran
             status = add_span(plan, span, index, begin, at);
             begin = at;
             span = next;
-            if (++spans == SPANS_MOST) {
+            if (++spans == count_limits.spans) {
                 plan->task_count = first_task;
                 return add_span(plan, SPAN_WALKED, index, given->begin, given->end);
             }
@@ -300,9 +302,10 @@ int count_plan_cut(struct count_plan *plan, size_t index, size_t parts)
 {
     struct count_task task = plan->tasks[index];
     const struct count_source *source = &plan->sources[task.source];
-    size_t most = (size_t)(source->entries / PART_ENTRIES < PARTS_MOST ? source->entries / PART_ENTRIES : PARTS_MOST);
+    uint64_t most = source->entries / count_limits.part_entries;
     size_t made = 0;
-    parts = parts < most ? parts : most;
+    most = most < PARTS_MOST ? most : PARTS_MOST;
+    parts = parts < most ? parts : (size_t)most;
     if (!task.whole || parts < 2) {
         return NACRE_OK;
     }

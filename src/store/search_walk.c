@@ -9,10 +9,8 @@
 #include "store/search_count.h"
 #include "tree/merge_cursor.h"
 
-#define BATCH_KEYS       16u
-#define MERGE_FROM_KEYS  128u
-#define SEEK_AFTER_STEPS 16u /* below: further apart than this, the next key is sought */
-#define STOP_KEYS        64u
+#define BATCH_KEYS 16u
+#define STOP_KEYS  64u
 
 struct found {
     size_t at, size; /* in walk.keys */
@@ -143,16 +141,13 @@ static int step_batch(struct walk *w)
         unsigned steps = 0;
         int order = -1;
         while (below->valid && (order = slice_compare(below->entry.key, key)) < 0) {
-            if (++steps < SEEK_AFTER_STEPS) {
+            if (++steps < count_limits.seek_steps) {
                 cursor_next(below);
             } else {
                 cursor_seek(below, key);
             }
         }
-        while (below->valid && order == 0 && below->entry.sequence > w->plan->sequence) {
-            cursor_next(below);
-            order = below->valid ? slice_compare(below->entry.key, key) : 1;
-        }
+        /* What lies below is older than the version that the source showed: its newest one counts. */
         if (!below->valid && below->status != NACRE_OK) {
             return below->status;
         }
@@ -169,7 +164,7 @@ static int finish_batch(struct walk *w)
     for (size_t i = 0; i < w->count; i++) {
         w->live += w->found[i].live;
     }
-    if (w->count && w->source->below == BELOW_MERGED && !w->below && w->matches > MERGE_FROM_KEYS) {
+    if (w->count && w->source->below == BELOW_MERGED && !w->below && w->matches >= count_limits.merge_keys) {
         status = open_below(w);
     }
     if (status == NACRE_OK && w->count && w->source->below != BELOW_NOTHING) {

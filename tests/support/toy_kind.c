@@ -118,12 +118,27 @@ static void toy_prefetch(const void *reader, const struct lookup *lookup)
     (void)reader, (void)lookup;
 }
 
+static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
+{
+    size_t low = 0, high = r->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (slice_compare(r->entries[middle].key, key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static int toy_get(void *reader, const struct lookup *lookup, struct entry *entry, struct pin *pin)
 {
     const struct toy_reader *r = reader;
     (void)pin;
-    for (size_t i = 0; i < r->count; i++) {
-        if (slice_equal(r->entries[i].key, lookup->key) && r->entries[i].sequence <= lookup->snapshot) {
+    for (size_t i = first_not_before(r, lookup->key); i < r->count && slice_equal(r->entries[i].key, lookup->key);
+         i++) {
+        if (r->entries[i].sequence <= lookup->snapshot) {
             *entry = r->entries[i];
             entry->key = lookup->key;
             return NACRE_OK;
@@ -160,15 +175,6 @@ static void stand(struct cursor *c, size_t at)
     if (c->valid) {
         c->entry = t->reader->entries[at];
     }
-}
-
-static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
-{
-    size_t at = 0;
-    while (at < r->count && slice_compare(r->entries[at].key, key) < 0) {
-        at++;
-    }
-    return at;
 }
 
 static void toy_first(struct cursor *c)
