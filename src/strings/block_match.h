@@ -8,11 +8,12 @@
 
 /* How keys are told apart. One thread at a time. */
 struct block_matcher {
-    struct dfa *dfa; /* for all blocks, */
-    struct dfa
-        *ascii; /* but for those of ASCII only there may be one that knows the segment's alphabet; else the same */
-    const struct literal_set
-        *literals; /* every wanted key contains one (at_end: ends with one); NULL: nothing is known */
+    struct dfa *dfa; /* for all blocks, but, */
+    /* for those of ASCII only, one that knows the segment's alphabet, where there is one (else the same); that one in small (NULL: none, or it is too large). */
+    struct dfa *ascii;
+    const struct small_dfa *small;
+    /* Every wanted key contains one (at_end: ends with one); NULL: nothing is known. */
+    const struct literal_set *literals;
     bool at_end;
     bool enough;                /* and every key that does is wanted */
     bool bytes;                 /* the pattern is over bytes: what is said of ASCII holds for all */
