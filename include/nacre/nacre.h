@@ -693,6 +693,19 @@ NACRE_API int nacre_regex_explain(nacre_collection *collection, nacre_slice patt
    Threads: any. */
 NACRE_API int nacre_regex_check(nacre_slice pattern, const nacre_regex_options *options, size_t *position);
 
+/* Where a regular expression matches in a text: of the matches that begin first the longest. For showing what a search found; each
+   call compiles the pattern anew. Time is linear in the text after `from` where it matches at once, and at worst its square.
+   options: ignore_case and bytes count; NULL for the defaults.
+   text: need not be a key, and may be empty.
+   from: the byte where the search begins, a character's first, at most text.size. ^ and \b see what is before it.
+   begin, size: get the bytes of the match, which may be empty; 0 where there is none.
+   Returns: NACRE_NOT_FOUND (an answer, as from nacre_get), NACRE_INVALID (the pattern; the detail has position and reason; or
+   from is beyond the text), NACRE_LIMIT.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API int nacre_regex_find(nacre_slice pattern, const nacre_regex_options *options, nacre_slice text, size_t from,
+                               size_t *begin, size_t *size);
+
 /* ---- Keeping house ---- */
 
 /* Seals what a collection holds in memory: it goes to a file in the background. Returns at once, whatever its size.
