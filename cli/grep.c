@@ -34,6 +34,23 @@ static void interrupt(int signal_number)
     nacre_cancel_request(cancel);
 }
 
+/* A second signal ends the process at once. What is ignored, as behind nohup, stays so. */
+static void catch_signal(int signal_number)
+{
+    struct sigaction before, action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+    if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+        sigaction(signal_number, &action, NULL);
+    }
+}
+
+static void release_signal(int signal_number)
+{
+    struct sigaction before;
+    if (sigaction(signal_number, NULL, &before) == 0 && before.sa_handler == interrupt) {
+        signal(signal_number, SIG_DFL);
+    }
+}
+
 /* ---- What is looked for ---- */
 
 static bool choose_colour(struct grep *grep)
@@ -341,7 +358,6 @@ static int search(const struct grep *grep)
 /* The search between the making and the giving back of what can interrupt it. */
 static int search_interruptibly(struct grep *grep)
 {
-    struct sigaction action = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
     int status = nacre_cancel_create(&cancel);
     status = status == NACRE_OK ? nacre_snapshot_create(grep->session.store, &grep->snapshot) : status;
     int result = RESULT_ERROR;
@@ -349,11 +365,11 @@ static int search_interruptibly(struct grep *grep)
         grep->options.cancel = cancel;
         grep->options.snapshot = grep->snapshot;
         grep->deadline = grep->options.timeout_ms ? clock_seconds() + grep->options.timeout_ms * 1e-3 : 0;
-        sigaction(SIGINT, &action, NULL);
-        sigaction(SIGTERM, &action, NULL);
+        catch_signal(SIGINT);
+        catch_signal(SIGTERM);
         result = search(grep);
-        signal(SIGINT, SIG_DFL);
-        signal(SIGTERM, SIG_DFL);
+        release_signal(SIGINT);
+        release_signal(SIGTERM);
     } else {
         complain_status("grep", status);
     }
