@@ -119,7 +119,8 @@ typedef struct nacre_slice {
    power. */
 typedef enum nacre_durability { NACRE_DURABILITY_DEFAULT = 0, NACRE_MEMORY, NACRE_OS, NACRE_DISK } nacre_durability;
 
-/* What a collection can do. This version has NACRE_ORDERED; the others are NACRE_UNSUPPORTED. */
+/* What a collection can do. NACRE_ORDERED: all but searching. NACRE_STRINGS: its keys are searched by regular expressions too, and may be
+   longer. NACRE_VECTORS is NACRE_UNSUPPORTED in this version. */
 typedef enum nacre_kind { NACRE_ORDERED = 1, NACRE_STRINGS, NACRE_VECTORS } nacre_kind;
 typedef enum nacre_metric { NACRE_L2 = 1, NACRE_COSINE, NACRE_DOT } nacre_metric;
 
