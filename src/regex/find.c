@@ -11,8 +11,9 @@
    One thread of the process at a time per call; no locks. */
 #include "regex/find.h"
 #include "base/memory.h"
-#include "regex/lazy_dfa.h"
-#include "regex/valid_utf8.h"
+#include "base/status.h"
+#include "regex/program.h"
+#include "regex/utf8.h"
 
 struct thread {
     uint32_t id;
@@ -115,15 +116,20 @@ static void step(struct finder *f, uint8_t byte, size_t at, unsigned holds)
 }
 
 /* The bytes that stand for the character at a place. Returns how many of the text they are. */
-static size_t character_at(const struct finder *f, size_t at, const uint8_t **bytes, size_t *size)
+static size_t character_at(const struct finder *f, size_t at, const uint8_t **bytes, uint32_t *size)
 {
-    const uint8_t *text = f->text.data;
-    *bytes = text + at;
-    *size = f->program->utf8 ? utf8_character(text + at, text + f->text.size) : 1;
-    if (*size)
+    static const uint8_t replacement[] = { 0xEF, 0xBF, 0xBD }; /* U+FFFD */
+    size_t left = f->text.size - at;
+    *bytes = (const uint8_t *)f->text.data + at;
+    *size = 1;
+    if (!f->program->utf8 || **bytes < 0x80)
+        return 1;
+    if (utf8_valid_size((nacre_slice){ *bytes, left < UTF8_BYTES_MAX ? left : UTF8_BYTES_MAX }) > 0) {
+        (void)utf8_decode(*bytes, size);
         return *size;
-    *bytes = (const uint8_t *)UTF8_REPLACEMENT;
-    *size = UTF8_REPLACEMENT_SIZE;
+    }
+    *bytes = replacement;
+    *size = sizeof replacement;
     return 1;
 }
 
@@ -134,29 +140,50 @@ static void run(struct finder *f, size_t from)
     follow(f, &f->now, f->program->start, from, from, holds);
     for (size_t at = from; at < f->text.size && (f->now.count || !f->found);) {
         const uint8_t *bytes;
-        size_t size;
+        uint32_t size;
         at += character_at(f, at, &bytes, &size);
         holds = holding_at(f, at);
-        for (size_t i = 0; i < size; i++)
+        for (uint32_t i = 0; i < size; i++)
             step(f, bytes[i], at, holds);
         if (!f->found)
             follow(f, &f->now, f->program->start, at, at, holds);
     }
 }
 
-int regex_find(const struct regex *regex, nacre_slice text, size_t from, size_t *begin, size_t *size)
+/* The pattern with all that it matches: struct regex has what may be dropped at its edges dropped. */
+static int compile(nacre_slice pattern, const struct regex_options *options, struct program **program)
 {
-    const struct program *program = regex_program(regex, PROGRAM_WHOLE);
-    struct finder *f;
+    struct syntax_tree tree;
+    uint32_t size;
+    int status = syntax_parse_untrimmed(pattern, options, &tree, NULL);
+    if (status != NACRE_OK)
+        return status;
+    status = program_size(&tree, PROGRAM_WHOLE, REGEX_PROGRAM_MAX, &size);
+    if (status == NACRE_OK && size > REGEX_PROGRAM_MAX)
+        status = fail(NACRE_LIMIT, "regular expression: the program would have more than %u instructions",
+                      REGEX_PROGRAM_MAX);
+    if (status == NACRE_OK)
+        status = program_make(&tree, PROGRAM_WHOLE, program);
+    syntax_free(&tree);
+    return status;
+}
+
+int regex_find(nacre_slice pattern, const struct regex_options *options, nacre_slice text, size_t from, size_t *begin,
+               size_t *size)
+{
+    struct program *program = NULL;
+    struct finder *f = NULL;
     *begin = *size = 0;
-    if (!program || finder_create(program, text, &f) != NACRE_OK)
-        return NACRE_NO_MEMORY;
-    run(f, from);
-    int status = f->found ? NACRE_OK : NACRE_NOT_FOUND;
-    if (f->found) {
+    int status = compile(pattern, options, &program);
+    if (status == NACRE_OK)
+        status = finder_create(program, text, &f);
+    if (status == NACRE_OK) {
+        run(f, from);
+        status = f->found ? NACRE_OK : NACRE_NOT_FOUND;
         *begin = f->begin;
         *size = f->end - f->begin;
+        memory_free(f);
     }
-    memory_free(f);
+    program_free(program);
     return status;
 }
