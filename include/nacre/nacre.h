@@ -695,7 +695,7 @@ NACRE_API int nacre_regex_explain(nacre_collection *collection, nacre_slice patt
 NACRE_API int nacre_regex_check(nacre_slice pattern, const nacre_regex_options *options, size_t *position);
 
 /* Where a regular expression matches in a text: of the matches that begin first the longest. For showing what a search found; each
-   call compiles the pattern anew. Time is linear in the text after `from` where it matches at once, and at worst its square.
+   call compiles the pattern anew. Time is linear in the text, times the pattern at worst.
    options: ignore_case and bytes count; NULL for the defaults.
    text: need not be a key, and may be empty.
    from: the byte where the search begins, a character's first, at most text.size. ^ and \b see what is before it.
