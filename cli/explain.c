@@ -13,13 +13,19 @@
 #define CELL_SIZE    48u
 
 /* "blocks_read" is "blocks read". */
+static void write_words(const char *name, char words[CELL_SIZE])
+{
+    snprintf(words, CELL_SIZE, "%s", name);
+    for (char *at = words; (at = strchr(at, '_'));) {
+        *at = ' ';
+    }
+}
+
 static void print_label(const char *name, int width)
 {
-    int used = 0;
-    for (; *name; name++, used++) {
-        putchar(*name == '_' ? ' ' : *name);
-    }
-    printf("%*s", used < width ? width - used : 0, "");
+    char words[CELL_SIZE];
+    write_words(name, words);
+    printf("%-*s", width, words);
 }
 
 static bool is_plain(const json_t *value)
@@ -91,40 +97,58 @@ static size_t find_columns(const json_t *rows, const char *columns[COLUMNS_MOST]
     return count;
 }
 
-static int column_width(const json_t *rows, const char *name)
+struct column {
+    const char *name;
+    int width;
+    bool right; /* numbers */
+};
+
+static struct column measure(const json_t *rows, const char *name)
 {
+    struct column column = { name, (int)strlen(name), true };
     char cell[CELL_SIZE];
-    size_t index, width = strlen(name);
+    size_t index;
     json_t *row;
     json_array_foreach(rows, index, row)
     {
-        write_cell(json_object_get(row, name), cell);
-        width = strlen(cell) > width ? strlen(cell) : width;
+        const json_t *value = json_object_get(row, name);
+        write_cell(value, cell);
+        column.width = (int)strlen(cell) > column.width ? (int)strlen(cell) : column.width;
+        column.right = column.right && (!value || json_is_number(value));
     }
-    return (int)width;
+    return column;
+}
+
+/* row: NULL for the heading. */
+static void print_row(const json_t *row, const struct column *columns, size_t count, int indent)
+{
+    char cell[CELL_SIZE];
+    printf("%*s", indent, "");
+    for (size_t i = 0; i < count; i++) {
+        int width = columns[i].right ? columns[i].width : i + 1 < count ? -columns[i].width : 0;
+        if (row) {
+            write_cell(json_object_get(row, columns[i].name), cell);
+        } else {
+            write_words(columns[i].name, cell);
+        }
+        printf("%s%*s", i ? "  " : "", width, cell);
+    }
+    putchar('\n');
 }
 
 static void print_table(const json_t *rows, int indent)
 {
-    const char *columns[COLUMNS_MOST];
-    char cell[CELL_SIZE];
-    size_t count = find_columns(rows, columns), index;
-    int widths[COLUMNS_MOST];
+    const char *names[COLUMNS_MOST];
+    struct column columns[COLUMNS_MOST];
+    size_t count = find_columns(rows, names), index;
     json_t *row;
-    printf("%*s", indent, "");
     for (size_t i = 0; i < count; i++) {
-        widths[i] = column_width(rows, columns[i]) + 2;
-        print_label(columns[i], i + 1 < count ? widths[i] : 0);
+        columns[i] = measure(rows, names[i]);
     }
-    putchar('\n');
+    print_row(NULL, columns, count, indent);
     json_array_foreach(rows, index, row)
     {
-        printf("%*s", indent, "");
-        for (size_t i = 0; i < count; i++) {
-            write_cell(json_object_get(row, columns[i]), cell);
-            printf("%-*s", i + 1 < count ? widths[i] : 0, cell);
-        }
-        putchar('\n');
+        print_row(row, columns, count, indent);
     }
 }
 
