@@ -1,5 +1,5 @@
 /* How a search went, as text (see explain.h). Nothing here knows the names in the object: texts and numbers become lines, objects are
-   indented, a list of objects becomes a table whose columns are their members. What is absent, 0 or empty in all rows has no column. */
+   indented, a list of objects becomes a table whose columns are their members. What is absent, 0 or empty in all rows has no column; of long lists the first rows are shown. */
 #include "explain.h"
 #include "command.h"
 #include "print.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define COLUMNS_MOST 24u
+#define ROWS_MOST    24u
 #define LABEL_WIDTH  20
 #define CELL_SIZE    48u
 
@@ -148,7 +149,12 @@ static void print_table(const json_t *rows, int indent)
     print_row(NULL, columns, count, indent);
     json_array_foreach(rows, index, row)
     {
-        print_row(row, columns, count, indent);
+        if (index < ROWS_MOST) {
+            print_row(row, columns, count, indent);
+        }
+    }
+    if (index > ROWS_MOST) {
+        printf("%*sand %zu more\n", indent, "", index - ROWS_MOST);
     }
 }
 

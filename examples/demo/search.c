@@ -120,6 +120,17 @@ static bool ask(const struct question *question, nacre_collection *collection, c
     return found == expected || show_failure("grep finds %s", show_number(expected));
 }
 
+/* The import before wanted small files; from here on the engine chooses again. */
+static bool reset_tuning(nacre_store *store)
+{
+    static const char *const names[] = { "seal_bytes", "level0_runs", "segment_bytes", "level_base_bytes" };
+    int status = NACRE_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++) {
+        status = nacre_tune(store, names[i], "default");
+    }
+    return status == NACRE_OK || show_failure("tune: %s", nacre_last_error());
+}
+
 bool search_run(const struct paths *paths, nacre_store *store, const char *directory, size_t lines_most)
 {
     nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
@@ -128,7 +139,7 @@ bool search_run(const struct paths *paths, nacre_store *store, const char *direc
     bool contents_taken;
     options.kind = NACRE_STRINGS;
     if (snprintf(path, sizeof path, "%s.lines", directory) >= (int)sizeof path ||
-        !lines_make(paths, path, lines_most, &contents_taken)) {
+        !lines_make(paths, path, lines_most, &contents_taken) || !reset_tuning(store)) {
         return false;
     }
     bool good = nacre_collection_create(store, COLLECTION_PATHS, &options, &collection) == NACRE_OK ||
