@@ -46,7 +46,7 @@ static const char bench_text[] =
     "the disk, before and after.\n\n"
     "Keys have 16 bytes, values do not compress, and every value that is read is checked. Fills begin with an empty "
     "collection `bench`; without --store they work in a directory of their own under TMPDIR, which is removed at the "
-    "end. The level of durability is os unless --durability says otherwise.";
+    "end. One thread works, at level os, unless --threads and --durability say otherwise.";
 
 static const char grep_text[] =
     "Prints the keys of a collection of kind strings in which PATTERN matches, in their order. The syntax is that of "

@@ -115,7 +115,7 @@ static bool ask(const struct question *question, nacre_collection *collection, c
         !count_by_grep(question, path, &expected, &theirs)) {
         return false;
     }
-    show_line(question->what, "%-26s %10s %11s %11s %9.0f", question->pattern, show_number(found), show_seconds(ours),
+    show_line(question->what, "%-26s %10s %11s %11s %9.1f", question->pattern, show_number(found), show_seconds(ours),
               show_seconds(theirs), theirs / ours);
     return found == expected || show_failure("grep finds %s", show_number(expected));
 }
