@@ -24,8 +24,9 @@
        of those takes NULL as a no-op. Handles of a store (collections, snapshots, cursors, values) go before the store
        does. Batches belong to the caller and may outlive it, but not be written then.
     2. Keys, values, prefixes and bounds are slices: any bytes, by pointer and length. Keys have 1 to NACRE_KEY_MAX
-       bytes; the empty key is NACRE_INVALID, a longer one is NACRE_LIMIT. Values have 0 to NACRE_VALUE_MAX bytes; an
-       empty value is a value. Data given to a call is copied where it is kept: it may be reused when the call returns.
+       bytes, in a collection of kind NACRE_STRINGS 1 to NACRE_STRING_KEY_MAX; the empty key is NACRE_INVALID, a longer
+       one is NACRE_LIMIT. Values have 0 to NACRE_VALUE_MAX bytes; an empty value is a value. Data given to a call is
+       copied where it is kept: it may be reused when the call returns.
     3. Keys are ordered as memcmp orders them, a key before those that it is a prefix of. Ranges are [begin, end):
        begin is in, end is out; an empty begin means from the first key, an empty end means to the last.
     4. A call that can fail returns int: NACRE_OK (0), or one of the negative codes of NACRE_STATUS_TABLE. Every call
@@ -351,7 +352,8 @@ typedef struct nacre_write_options {
     }
 
 /* Stores a value under a key, in place of what was there.
-   key: 1 to NACRE_KEY_MAX bytes. value: 0 to NACRE_VALUE_MAX bytes, and with its key under NACRE_BATCH_MAX.
+   key: 1 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection). value: 0 to NACRE_VALUE_MAX bytes, and
+   with the longest key of its collection under NACRE_BATCH_MAX.
    options: NULL for the store's durability and timeout and the collection's time to live.
    Returns: NACRE_LIMIT (key or value too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY,
    NACRE_READ_ONLY (the detail says why), NACRE_IO, NACRE_NO_SPACE.
@@ -381,7 +383,7 @@ NACRE_API int nacre_delete_range(nacre_collection *collection, nacre_slice begin
                                  const nacre_write_options *options);
 
 /* Removes all keys that begin with a prefix: one record, whatever their number.
-   prefix: 0 to NACRE_KEY_MAX bytes; the empty prefix is that of all keys.
+   prefix: 0 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection); the empty prefix is that of all keys.
    Returns: NACRE_LIMIT (prefix too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY, NACRE_READ_ONLY,
    NACRE_IO, NACRE_NO_SPACE.
    Ownership: the prefix is copied.
@@ -558,7 +560,7 @@ NACRE_API void nacre_cursor_prev(nacre_cursor *cursor);
 
 /* Moves to the first entry at or beyond a key in the direction of the scan: forwards the least key >= it, in reverse
    the greatest key <= it; always within the range. Begins to count the limit anew.
-   key: 0 to NACRE_KEY_MAX bytes.
+   key: 0 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection).
    Ownership: the key is not kept. The key and value got before are gone.
    Threads: one at a time. */
 NACRE_API void nacre_cursor_seek(nacre_cursor *cursor, nacre_slice key);
