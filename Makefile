@@ -12,7 +12,7 @@ all: ## build the library and the command (build/release)
 	@scripts/deps.sh build
 	@scripts/build.sh release
 
-demo: ## import this machine's package file lists, kill the writer, recover, query
+demo: ## import this machine's package file lists, kill the writer, recover, query, search
 	@scripts/deps.sh build
 	@scripts/build.sh release
 	@scripts/demo.sh
