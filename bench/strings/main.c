@@ -107,6 +107,9 @@ static void load_store(struct store *store, const struct options *options, struc
         fprintf(stderr, "nacre: loading\n");
         store_load(store, results);
     }
+    for (size_t query = 0; query < results->queries->count && option_listed(options->phases, "queries"); query++) {
+        store_warm(store, results, query); /* what searches keep in memory is part of the memory that is measured */
+    }
     store_sizes(store, results, memory);
 }
 #endif

@@ -6,47 +6,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GETS         1000000
+#define GETS         1000000 /* at most */
 #define REPEATS      3
 #define PREFIX_SHARE 200 /* a prefix to scan is one that so many of the lines begin with at least: 1 in 200 */
 
-struct random {
-    uint64_t state;
-};
-
-static uint64_t random_next(struct random *random)
-{
-    uint64_t x = random->state += UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return x ^ (x >> 31);
-}
-
-/* Keys that were drawn beforehand, one behind the other, so that neither the drawing nor the reading of a far line is in the time. */
+/* Keys that were copied beforehand, one behind the other, so that the reading of far lines is not in the time. */
 struct keys {
     nacre_slice *list;
     char *bytes;
     size_t count;
 };
 
-/* absent: with one more character behind, which no line has. */
+/* Every n-th of the shuffled lines. absent: with one more character behind, which no line has. */
 static void keys_draw(struct keys *keys, const struct corpus *corpus, bool absent)
 {
-    struct random random = { absent ? 2 : 1 };
-    size_t used = 0, room = GETS * 256u;
-    *keys = (struct keys){ .list = allocate(GETS * sizeof *keys->list), .bytes = allocate(room) };
-    while (keys->count < GETS && room - used > UINT64_C(1) << 16) {
-        const char *at = corpus->bytes + random_next(&random) % (corpus->size - 1);
-        const char *before = memrchr(corpus->bytes, '\n', (size_t)(at - corpus->bytes));
-        const char *begin = before == NULL ? corpus->bytes : before + 1;
-        size_t size = (size_t)(line_end(corpus, begin) - begin);
-        char *key = keys->bytes + used;
-        memcpy(key, begin, size);
-        if (absent) {
-            key[size++] = '\x01';
+    uint64_t step = corpus->lines / GETS + 1;
+    const char *at = corpus->shuffled;
+    size_t used = 0;
+    *keys = (struct keys){ .list = allocate((corpus->lines / step + 1) * sizeof *keys->list),
+                           .bytes = allocate(corpus->size + corpus->lines) };
+    for (uint64_t i = 0; i < corpus->lines; i++) {
+        const char *end = strchrnul(at, '\n');
+        size_t size = (size_t)(end - at);
+        if (i % step == 0) {
+            char *key = keys->bytes + used;
+            memcpy(key, at, size);
+            if (absent) {
+                key[size++] = '\x01';
+            }
+            keys->list[keys->count++] = (nacre_slice){ key, size };
+            used += size;
         }
-        keys->list[keys->count++] = (nacre_slice){ key, size };
-        used += size;
+        at = end + 1;
     }
 }
 

@@ -57,10 +57,22 @@ static uint64_t count_matches(void *opaque)
     return count;
 }
 
-void store_query(struct store *store, struct results *results, size_t query)
+static struct search search_for(struct store *store, const struct results *results, size_t query)
 {
     const char *pattern = results->queries->list[query].pattern;
-    struct search search = { store, { pattern, strlen(pattern) }, NACRE_REGEX_OPTIONS_INIT };
+    return (struct search){ store, { pattern, strlen(pattern) }, NACRE_REGEX_OPTIONS_INIT };
+}
+
+void store_warm(struct store *store, const struct results *results, size_t query)
+{
+    struct search search = search_for(store, results, query);
+    search.options.parallelism = 1;
+    count_matches(&search);
+}
+
+void store_query(struct store *store, struct results *results, size_t query)
+{
+    struct search search = search_for(store, results, query);
     for (size_t engine = NACRE; engine <= NACRE_TWO; engine++) {
         struct result *result = result_of(results, query, engine);
         search.options.parallelism = engine == NACRE ? 1 : 2;

@@ -26,7 +26,8 @@ void store_load(struct store *store, struct results *results);
 /* What it takes on the disk and in memory. */
 void store_sizes(const struct store *store, struct results *results, uint64_t memory_before);
 
-/* One query, with one thread and with two. */
+/* One query: once, and measured, with one thread and with two. */
+void store_warm(struct store *store, const struct results *results, size_t query);
 void store_query(struct store *store, struct results *results, size_t query);
 
 /* Gets, scans and enumerations; each is checked against the lines. */

@@ -23,7 +23,8 @@ struct hyperscan {
 
 static void hyperscan_version(char *text, size_t size)
 {
-    snprintf(text, size, "Hyperscan %.10s", hs_version());
+    const char *version = hs_version(); /* followed by a date */
+    snprintf(text, size, "Hyperscan %.*s", (int)strcspn(version, " "), version);
 }
 
 static void *hyperscan_open(const struct corpus *corpus, const char *directory)

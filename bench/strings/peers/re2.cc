@@ -19,7 +19,7 @@ struct re2_state {
 
 void re2_version(char *text, size_t size)
 {
-    snprintf(text, size, "RE2 of Debian");
+    snprintf(text, size, "RE2 %s", BENCH_RE2_VERSION);
 }
 
 void *re2_open(const corpus *lines, const char *)
