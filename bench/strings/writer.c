@@ -1,7 +1,8 @@
-/* Searches while one thread inserts as fast as it can, with seals and merges on. Twice: the writer puts the same lines once more, so that every count must stay what it
-   was; then it puts new keys, each a line under another top folder, and a count must lie between the old one and the old one and all that was put.
+/* Searches while one thread inserts as fast as it can, with seals and merges on. Twice: the writer puts new keys, the lines under further folders, and a count must lie
+   between what it was before and that and all puts begun; then it puts the same lines again and again, and no count may change.
 
-   Threads: the writer and the one that searches. They share two atomics: `stop`, and `written`, which the writer raises only behind its put. */
+   Threads: the writer and the one that searches. They share three atomics: `stop`, `begun`, which the writer raises before each put, and `written`, which it raises
+   behind it. */
 #include "store.h"
 #include "histogram.h"
 #include "machine.h"
@@ -12,35 +13,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEW_FOLDER   "srv/copy/"
 #define KEY_SIZE_MAX 4096
 
 struct writer {
     struct store *store;
-    bool new_keys;
+    bool new_keys; /* each round of the lines goes to a folder of its own */
     atomic_bool stop;
     atomic_uint_least64_t begun, written; /* puts; begun >= those that a search can see >= written */
 };
 
-static void *write_lines(void *opaque)
+/* All lines once, under a folder, or as they are where its name is empty. */
+static void write_round(struct writer *writer, const char *folder)
 {
-    struct writer *writer = opaque;
     const struct corpus *corpus = writer->store->corpus;
     const char *at = corpus->shuffled;
-    char key[KEY_SIZE_MAX] = NEW_FOLDER;
-    size_t folder = writer->new_keys ? strlen(NEW_FOLDER) : 0;
+    char key[KEY_SIZE_MAX];
+    size_t before = strlen(folder);
     nacre_slice none = { NULL, 0 };
+    memcpy(key, folder, before);
     for (uint64_t line = 0; line < corpus->lines && !atomic_load_explicit(&writer->stop, memory_order_relaxed);
          line++) {
         const char *end = strchrnul(at, '\n');
         size_t size = (size_t)(end - at);
-        if (size + folder <= sizeof key) {
-            memcpy(key + folder, at, size);
+        if (before + size <= sizeof key) {
+            memcpy(key + before, at, size);
             atomic_fetch_add(&writer->begun, 1);
-            check(nacre_put(writer->store->collection, (nacre_slice){ key, size + folder }, none, NULL), "nacre_put");
+            check(nacre_put(writer->store->collection, (nacre_slice){ key, before + size }, none, NULL), "nacre_put");
             atomic_fetch_add(&writer->written, 1);
         }
         at = end + 1;
+    }
+}
+
+static void *write_lines(void *opaque)
+{
+    struct writer *writer = opaque;
+    for (unsigned round = 1; !atomic_load(&writer->stop); round++) {
+        char folder[32] = "";
+        if (writer->new_keys) {
+            snprintf(folder, sizeof folder, "srv/copy-%u/", round);
+        }
+        write_round(writer, folder);
     }
     return NULL;
 }
