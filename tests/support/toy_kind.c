@@ -254,6 +254,7 @@ static uint64_t toy_memory(const void *reader)
 const struct kind kind_toy = {
     .code = TOY_KIND,
     .name = "toy",
+    .key_max = NACRE_KEY_MAX,
     .builder_create = toy_builder_create,
     .builder_add = toy_builder_add,
     .builder_finish = toy_builder_finish,

@@ -1,0 +1,17 @@
+/* RE2 as an independent opinion on what matches, behind a C interface. Tests that include this are linked with it. */
+#ifndef NACRE_TESTS_RE2_ORACLE_H
+#define NACRE_TESTS_RE2_ORACLE_H
+#include "regex/syntax.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+/* Takes RE2 the pattern? */
+bool re2_oracle_accepts(nacre_slice pattern, const struct regex_options *options);
+/* Does the pattern, which RE2 takes, match somewhere in the key? Keys must be UTF-8 unless options->bytes: of others RE2 thinks in its own way.
+   The last few patterns are kept compiled. */
+bool re2_oracle_matches(nacre_slice pattern, const struct regex_options *options, nacre_slice key);
+#ifdef __cplusplus
+}
+#endif
+#endif
