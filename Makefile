@@ -27,7 +27,7 @@ test-full: ## also clang, sanitizers, fuzz campaigns, long random histories, cov
 	@scripts/deps.sh build test full lint
 	@scripts/test_full.sh
 
-bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger
+bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger; searches beside Hyperscan, RE2, ripgrep
 	@scripts/deps.sh build bench
 	@scripts/build.sh bench
 	@scripts/bench.sh
