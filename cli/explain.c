@@ -12,6 +12,7 @@
 #define ROWS_MOST    24u
 #define LABEL_WIDTH  20
 #define CELL_SIZE    48u
+#define TEXT_MOST    400u /* bytes */
 
 /* "blocks_read" is "blocks read". */
 static void write_words(const char *name, char words[CELL_SIZE])
@@ -42,11 +43,30 @@ static bool is_nothing(const json_t *value)
            (json_is_array(value) && json_array_size(value) == 0);
 }
 
+/* Text for a terminal. Backslashes are as they are, so that patterns look as they were written; what is very long is cut. */
+static void print_text(FILE *out, const char *text, size_t size)
+{
+    size_t end = size > TEXT_MOST ? TEXT_MOST : size;
+    while (end < size && end && ((unsigned char)text[end] & 0xc0) == 0x80) {
+        end--;
+    }
+    for (size_t at = 0, next; at < end; at = next) {
+        const char *found = memchr(text + at, '\\', end - at);
+        next = found ? (size_t)(found - text) : end;
+        print_escaped(out, (nacre_slice){ text + at, next - at });
+        if (found) {
+            fputc('\\', out);
+            next++;
+        }
+    }
+    fputs(size == 0 ? "-" : end < size ? " ..." : "", out);
+}
+
 static void print_plain(FILE *out, const json_t *value)
 {
     char figure[FIGURE_SIZE];
     if (json_is_string(value)) {
-        print_escaped(out, (nacre_slice){ json_string_value(value), json_string_length(value) });
+        print_text(out, json_string_value(value), json_string_length(value));
     } else if (json_is_integer(value) && json_integer_value(value) >= 0) {
         fputs(figure_exact((uint64_t)json_integer_value(value), figure), out);
     } else if (json_is_integer(value)) {

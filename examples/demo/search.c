@@ -115,8 +115,9 @@ static bool ask(const struct question *question, nacre_collection *collection, c
         !count_by_grep(question, path, &expected, &theirs)) {
         return false;
     }
-    show_line(question->what, "%-26s %10s %11s %11s %9.1f", question->pattern, show_number(found), show_seconds(ours),
-              show_seconds(theirs), theirs / ours);
+    double times = theirs / ours;
+    show_line(question->what, "%-26s %10s %11s %11s %9.*f", question->pattern, show_number(found), show_seconds(ours),
+              show_seconds(theirs), times < 100 ? 1 : 0, times);
     return found == expected || show_failure("grep finds %s", show_number(expected));
 }
 

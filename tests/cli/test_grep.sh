@@ -138,6 +138,8 @@ in_memory_and_in_segments() { # runs the tests below on both
     expect 0 grep paths --explain ssl --json
     jq -e 'type == "object"' out >result || wrong "no JSON"
     expect 0 grep paths --explain nothing
+    expect 0 grep paths --explain '\.so'
+    prints 'pattern             \.so'
 }
 in_memory_and_in_segments
 nacre flush paths
