@@ -279,15 +279,16 @@ static const struct gram_query *border_query(struct arena *arena, const gram *a,
 
 const struct gram_query *gram_border_query(struct arena *arena, const struct gram_edges *a, const struct gram_edges *b)
 {
-    gram short_a[GRAM_SET_MAX], short_b[GRAM_SET_MAX];
-    uint32_t count_short_a = shorten(a, true, short_a), count_short_b = shorten(b, false, short_b);
     if ((size_t)a->count * b->count <= GRAM_SET_MAX)
         return border_query(arena, a->items, a->count, b->items, b->count);
-    if ((size_t)count_short_a * b->count <= GRAM_SET_MAX)
-        return border_query(arena, short_a, count_short_a, b->items, b->count);
-    if ((size_t)a->count * count_short_b <= GRAM_SET_MAX)
-        return border_query(arena, a->items, a->count, short_b, count_short_b);
-    if ((size_t)count_short_a * count_short_b <= GRAM_SET_MAX)
-        return border_query(arena, short_a, count_short_a, short_b, count_short_b);
-    return &gram_query_any;
+    gram short_a[GRAM_SET_MAX], short_b[GRAM_SET_MAX];
+    uint32_t count_a = shorten(a, true, short_a), count_b = shorten(b, false, short_b);
+    const struct gram_query *parts[2] = { &gram_query_any, &gram_query_any };
+    if ((size_t)count_a * b->count <= GRAM_SET_MAX)
+        parts[0] = border_query(arena, short_a, count_a, b->items, b->count);
+    if ((size_t)a->count * count_b <= GRAM_SET_MAX)
+        parts[1] = border_query(arena, a->items, a->count, short_b, count_b);
+    if (parts[0] == &gram_query_any && parts[1] == &gram_query_any && (size_t)count_a * count_b <= GRAM_SET_MAX)
+        return border_query(arena, short_a, count_a, short_b, count_b);
+    return parts[0] && parts[1] ? gram_query_and(arena, parts, 2) : NULL;
 }

@@ -8,7 +8,7 @@ enum {
     REQUIRED_DEPTH_MAX = 128,
     WORTH_MAX = 60,         /* longer is not better */
     WORTH_OF_END = 3,       /* what is at the key's end is looked at in one place */
-    COST_OF_DOUBLING = 4,   /* for twice as many literals */
+    COST_OF_DOUBLING = 5,   /* for twice as many literals */
     COST_OF_FOLDING = 4,    /* letters in both cases, and other keys than ASCII need more */
     WORTH_GOOD_ENOUGH = 20, /* better than that is not looked for with folding */
 };

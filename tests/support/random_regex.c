@@ -2,8 +2,9 @@
 #include "random_regex.h"
 #include <stdlib.h>
 
-static const char *const characters[] = { "a", "b", "c",  "k", "s", "A", "K",      "S",     "/",
-                                          "0", "_", "\n", "é", "É", "ſ", "\u212A", "\uFFFD" };
+/* The last two are in keys only: RE2 takes [kK] in some places for (?i)k, which is more. */
+static const char *const characters[] = { "a",  "b", "c", "k", "s",      "A",      "/", "0", "_",
+                                          "\n", "é", "É", "ſ", "\u212A", "\uFFFD", "K", "S" };
 static const char *const byte_characters[] = { "a", "b", "k", "K", "s", "/", "0", "\n", "\xE9", "\xC9", "\xFF" };
 enum {
     CHARACTERS = sizeof characters / sizeof *characters,
@@ -26,10 +27,10 @@ uint32_t random_regex_below(struct random_regex *r, uint32_t bound)
 
 #define ONE_OF(r, list) (list)[random_regex_below(r, sizeof(list) / sizeof *(list))]
 
-static void add_character(struct random_regex *r, struct buffer *out)
+static void add_character(struct random_regex *r, bool of_pattern, struct buffer *out)
 {
     /* Most are of the first few. */
-    uint32_t of = r->bytes ? BYTE_CHARACTERS : CHARACTERS;
+    uint32_t of = r->bytes ? BYTE_CHARACTERS : of_pattern ? CHARACTERS - 2 : CHARACTERS;
     uint32_t index = random_regex_below(r, random_regex_below(r, 3) ? 3 : of);
     add(out, r->bytes ? byte_characters[index] : characters[index]);
 }
@@ -43,7 +44,7 @@ static void add_class(struct random_regex *r, struct buffer *out)
     add(out, random_regex_below(r, 4) ? "[" : "[^");
     for (uint32_t i = random_regex_below(r, 3) + 1; i > 0; i--) {
         if (random_regex_below(r, 2))
-            add_character(r, out);
+            add_character(r, true, out);
         else
             add(out, ONE_OF(r, parts));
     }
@@ -75,7 +76,7 @@ static void add_atom(struct random_regex *r, unsigned size, struct buffer *out)
         add(out, ")");
         break;
     default:
-        add_character(r, out);
+        add_character(r, true, out);
     }
 }
 
@@ -107,6 +108,6 @@ void random_regex_key(struct random_regex *r, unsigned count, bool valid, struct
         if (!valid && random_regex_below(r, 3) == 0)
             add(key, ONE_OF(r, broken));
         else
-            add_character(r, key);
+            add_character(r, false, key);
     }
 }

@@ -77,6 +77,18 @@ static bool class_has(const struct syntax_node *node, uint32_t code)
     return false;
 }
 
+/* Where the literal ends that begins at `at`; beyond the key when there is none. */
+static unsigned literal_end(const struct text *text, const struct syntax_node *node, unsigned at)
+{
+    for (uint32_t from = 0, size; from < node->literal.size; from += size, at++) {
+        uint32_t code =
+            next_code((nacre_slice){ node->literal.bytes + from, node->literal.size - from }, text->bytes, &size);
+        if (at >= text->count || text->codes[at] != code)
+            return CHARACTERS_MAX + 1;
+    }
+    return at;
+}
+
 static places step(const struct text *text, const struct syntax_node *node, places from)
 {
     places to = 0;
@@ -86,11 +98,8 @@ static places step(const struct text *text, const struct syntax_node *node, plac
         if (node->kind == SYNTAX_CLASS) {
             to |= at < text->count && class_has(node, text->codes[at]) ? (places)2 << at : 0;
         } else if (node->kind == SYNTAX_LITERAL) {
-            const struct text literal = decode((nacre_slice){ node->literal.bytes, node->literal.size }, text->bytes);
-            bool same = at + literal.count <= text->count;
-            for (unsigned i = 0; i < literal.count && same; i++)
-                same = literal.codes[i] == text->codes[at + i];
-            to |= same ? (places)1 << (at + literal.count) : 0;
+            unsigned end = literal_end(text, node, at);
+            to |= end <= text->count ? (places)1 << end : 0;
         } else {
             to |= assertion_holds(text, node->kind, at) ? (places)1 << at : 0;
         }
