@@ -15,7 +15,8 @@ void *syntax_alloc(struct syntax_tree *tree, size_t bytes)
 
 int syntax_status(const struct syntax_tree *tree)
 {
-    return arena_status(tree->arena);
+    int status = arena_status(tree->arena);
+    return status != NACRE_OK ? status : NACRE_NO_MEMORY; /* of a set of characters */
 }
 
 uint32_t syntax_character_max(const struct syntax_tree *tree)

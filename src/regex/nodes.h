@@ -23,7 +23,7 @@ bool node_is_any_but_newline(const struct syntax_tree *,
                              const struct syntax_node *); /* a class with all but \n, or more */
 bool node_is_any(const struct syntax_tree *, const struct syntax_node *);
 uint32_t syntax_character_max(const struct syntax_tree *); /* 255 over bytes */
-int syntax_status(const struct syntax_tree *);             /* why there was no memory: NACRE_NO_MEMORY or NACRE_LIMIT */
+int syntax_status(const struct syntax_tree *);             /* why something is NULL: NACRE_NO_MEMORY or NACRE_LIMIT */
 
 /* Drops from a whole expression what a search anywhere in a key does not need (edges.c). */
 struct syntax_node *node_trim_edges(struct syntax_tree *, struct syntax_node *root);

@@ -18,6 +18,10 @@ static RE2 *compiled(nacre_slice pattern, const struct regex_options *options)
     re2_options.set_case_sensitive(!options->ignore_case);
     re2_options.set_max_mem(64 << 20);
     last = text;
+    /* Over bytes this RE2 looks for a first literal that is not ASCII, as in `\xE9|\xE9a`, by its UTF-8, and finds nothing. With something before it,
+       it does not look for it. */
+    if (options->bytes)
+        text = "(?s:.)*?(?:" + text + ")";
     last_ignore_case = options->ignore_case;
     last_bytes = options->bytes;
     last_regex.reset(new RE2(text, re2_options));

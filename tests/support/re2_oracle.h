@@ -9,7 +9,7 @@ extern "C" {
 /* Takes RE2 the pattern? */
 bool re2_oracle_accepts(nacre_slice pattern, const struct regex_options *options);
 /* Does the pattern, which RE2 takes, match somewhere in the key? Keys must be UTF-8 unless options->bytes: of others RE2 thinks in its own way.
-   The last few patterns are kept compiled. */
+   So it does of \B where keys are not ASCII: to it there is one between the bytes of a character. The last pattern is kept compiled. */
 bool re2_oracle_matches(nacre_slice pattern, const struct regex_options *options, nacre_slice key);
 #ifdef __cplusplus
 }
