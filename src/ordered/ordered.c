@@ -5,6 +5,7 @@
 const struct kind kind_ordered = {
     .code = NACRE_ORDERED,
     .name = "ordered",
+    .key_max = NACRE_KEY_MAX,
     .builder_create = ordered_builder_create,
     .builder_add = ordered_builder_add,
     .builder_finish = ordered_builder_finish,
