@@ -300,6 +300,19 @@ static void a_class_takes_its_characters_and_no_others(void **state)
     utf8_class_free(&class);
 }
 
+static void surrogates_join_only_what_lies_at_both_of_their_borders(void **state)
+{
+    (void)state;
+    struct utf8_class class = { 0 };
+    struct code_range apart[] = { { 0xD000, 0xD7FF }, { 0xE001, 0xE100 } },
+                      before[] = { { 0xD000, 0xD7FE }, { 0xE000, 0xE100 } };
+    assert_int_equal(utf8_class_make(&class, apart, 2), NACRE_OK);
+    assert_true(class_takes(&class, 0xD7FF) && !class_takes(&class, 0xE000) && class_takes(&class, 0xE001));
+    assert_int_equal(utf8_class_make(&class, before, 2), NACRE_OK);
+    assert_true(class_takes(&class, 0xD7FE) && !class_takes(&class, 0xD7FF) && class_takes(&class, 0xE000));
+    utf8_class_free(&class);
+}
+
 static void usual_classes_have_few_steps(void **state)
 {
     (void)state;
@@ -622,6 +635,7 @@ int main(void)
         cmocka_unit_test(equal_states_are_merged_where_that_makes_a_dfa_small),
         cmocka_unit_test(a_dfa_of_many_states_is_not_small),
         cmocka_unit_test(a_class_takes_its_characters_and_no_others),
+        cmocka_unit_test(surrogates_join_only_what_lies_at_both_of_their_borders),
         cmocka_unit_test(usual_classes_have_few_steps),
         cmocka_unit_test(the_size_of_a_program_is_known_before_it_is_made),
         cmocka_unit_test(a_program_that_is_too_large_is_refused),
