@@ -446,7 +446,6 @@ static void random_bytes_do_not_make_a_side_file_that_is_larger_than_they_are(vo
     assert_int_equal(open_index(&t, true, &o), NACRE_OK);
     assert_true(string_index_has_grams(o.index));
     assert_false(keeps_threes(&o));
-    for(int k=0;k<7;k++){uint64_t a,c=0; static const char*n[]={"SGNT","GRAM","GPOS","GCNT","TAIL","KFIL","PFIX"}; container_section_bounds(o.container,n[k],&a,&c); print_message("%s %lu of %lu\n",n[k],c,key_bytes);}
     assert_true(o.container->bytes < key_bytes);
     assert_int_equal(string_index_gram_blocks(o.index, gram_of((const uint8_t *)"abc", 3)), t.blocks);
     close_index(&o);
