@@ -20,6 +20,7 @@ struct prover {
     uint8_t members[256];   /* of these, for the feature at hand: 1 = a byte of the class is inside, 2 = outside */
     uint16_t *least;        /* per row: the least counter + 1 it was reached with; 0 = not yet */
     uint32_t *queue;        /* rows to go on from; a ring */
+    uint32_t waiting;       /* rows in it */
     bool *queued;
     uint32_t visits;
 };
@@ -65,6 +66,7 @@ static bool reach(struct prover *p, automaton_state state, uint32_t counter, uin
         p->queued[row] = true;
         p->queue[*tail] = row;
         *tail = *tail + 1 == p->rows ? 0 : *tail + 1;
+        p->waiting++;
     }
     return false;
 }
@@ -93,14 +95,14 @@ static bool has_counterexample(struct prover *p, const struct signature_feature 
     uint32_t head = 0, tail = 0;
     memset(p->least, 0, p->rows * sizeof p->least[0]);
     memset(p->queued, 0, p->rows * sizeof p->queued[0]);
+    p->waiting = 0;
     bool found = reach(p, p->dfa->automaton.start, 0, &tail);
-    bool any = !found && p->dfa->automaton.start != AUTOMATON_DEAD;
-    while (any && !found) {
+    while (p->waiting > 0 && !found) {
         uint32_t row = p->queue[head];
         head = head + 1 == p->rows ? 0 : head + 1;
         p->queued[row] = false;
+        p->waiting--;
         found = ++p->visits > VISITS_MAX || follow(p, row, feature, &tail);
-        any = head != tail || p->queued[p->queue[head]];
     }
     return found;
 }
