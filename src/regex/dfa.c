@@ -169,23 +169,24 @@ static automaton_state state_of(struct lazy_dfa *d, const struct place *place)
 
 static automaton_state state_after(struct lazy_dfa *d, enum subset_outcome outcome)
 {
-    return outcome == SUBSET_DEAD  ? AUTOMATON_DEAD
-           : outcome == SUBSET_ALL ? d->dfa.automaton.all
-                                   : state_of(d, &d->subset->to);
+    switch (outcome) {
+    case SUBSET_DEAD:
+        return AUTOMATON_DEAD;
+    case SUBSET_ALL:
+        return d->dfa.automaton.all;
+    case SUBSET_SOME:
+        return state_of(d, &d->subset->to);
+    default:
+        return d->dfa.automaton.unsure;
+    }
 }
 
 automaton_state dfa_build(struct dfa *dfa, automaton_state state, uint32_t class)
 {
     struct lazy_dfa *d = (struct lazy_dfa *)dfa;
-    automaton_state next;
     lazy_dfa_place(d, state);
-    if (class == dfa->end_class)
-        next = state_after(d, subset_step(d->subset, END_OF_KEY));
-    else if (!d->program->whole && class == d->program->class_count - 1)
-        next =
-            d->subset->anchored && !(d->subset->from.context & CONTEXT_BEYOND) ? AUTOMATON_DEAD : dfa->automaton.unsure;
-    else
-        next = state_after(d, subset_step(d->subset, d->program->representative[class]));
+    unsigned byte = class == dfa->end_class ? END_OF_KEY : d->program->representative[class];
+    automaton_state next = state_after(d, subset_step(d->subset, byte));
     dfa->table[state + class] = next;
     return next;
 }
@@ -198,21 +199,23 @@ static automaton_state dfa_run(struct automaton *a, automaton_state state, const
     const uint32_t *table = dfa->table;
     const uint8_t *classes = dfa->classes, *end = bytes + size;
     const automaton_state first = a->unsure + 1;
+    size_t now = state; /* as wide as an address: the path from state to state is one load */
     if (state < first)
         return state;
-    for (; bytes < end; bytes++) {
-        automaton_state next = table[state + classes[*bytes]];
+    while (bytes < end) {
+        const uint32_t *column = table + classes[*bytes++];
+        automaton_state next = column[now];
         if (__builtin_expect(next - first >= DFA_UNKNOWN - first, 0)) { /* absorbing, or not made yet */
             if (next == DFA_UNKNOWN) {
-                next = dfa_build(dfa, state, classes[*bytes]);
+                next = dfa_build(dfa, (automaton_state)now, classes[bytes[-1]]);
                 table = dfa->table;
             }
             if (next < first)
                 return next;
         }
-        state = next;
+        now = next;
     }
-    return state;
+    return (automaton_state)now;
 }
 
 static bool dfa_accepts_end(struct automaton *a, automaton_state state)

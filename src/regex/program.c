@@ -321,67 +321,79 @@ static int build_node(struct build *build, const struct syntax_node *node, uint3
 
 /* ---- classes of bytes ---- */
 
-/* Classes so far: all bytes of one have the same number. */
-struct partition {
-    uint8_t *classes;
-    uint32_t count;
-    uint16_t members[256];
-    uint64_t seen[1024]; /* a bit for each low << 8 | high that was cut along */
+struct byte_set {
+    uint64_t words[4];
 };
 
-/* Cuts every class that is partly in the ranges. */
-static void partition_cut(struct partition *p, const struct code_range *ranges, uint32_t count)
+/* The classes so far, and sets that were cut along lately: copies of counted repeats bring the same ones again and again. */
+struct partition {
+    struct byte_set classes[256];
+    uint32_t count;
+    struct byte_set lately[64];
+};
+
+static void set_add(struct byte_set *set, uint32_t low, uint32_t high)
 {
-    uint16_t inside[256] = { 0 };
-    int fresh[256];
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t byte = ranges[i].low; byte <= ranges[i].high; byte++)
-            inside[p->classes[byte]]++;
+    for (uint32_t word = low / 64; word <= high / 64; word++) {
+        uint32_t first = word == low / 64 ? low % 64 : 0, last = word == high / 64 ? high % 64 : 63;
+        set->words[word] |= ~0ull >> (63 - last + first) << first;
     }
+}
+
+static bool set_equal(const struct byte_set *a, const struct byte_set *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Cuts every class that is partly in the set. */
+static void partition_cut(struct partition *p, const struct byte_set *set)
+{
+    const uint64_t *words = set->words;
+    uint64_t mixed = words[0] ^ words[1] * 3 ^ words[2] * 5 ^ words[3] * 7;
+    struct byte_set *lately = &p->lately[mixed * 0x9E3779B97F4A7C15u >> 58];
+    if (set_equal(lately, set))
+        return;
+    *lately = *set;
     uint32_t before = p->count;
     for (uint32_t class = 0; class < before; class ++) {
-        fresh[class] = -1;
-        if (inside[class] == 0 || inside[class] == p->members[class])
-            continue;
-        fresh[class] = (int)p->count;
-        p->members[class] = (uint16_t)(p->members[class] - inside[class]);
-        p->members[p->count++] = inside[class];
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t byte = ranges[i].low; byte <= ranges[i].high; byte++) {
-            int class = fresh[p->classes[byte]];
-            if (class >= 0)
-                p->classes[byte] = (uint8_t) class;
+        struct byte_set inside, outside, *all = &p->classes[class];
+        uint64_t any_inside = 0, any_outside = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            any_inside |= inside.words[i] = all->words[i] & words[i];
+            any_outside |= outside.words[i] = all->words[i] & ~words[i];
+        }
+        if (any_inside && any_outside) {
+            *all = outside;
+            p->classes[p->count++] = inside;
         }
     }
 }
 
 static void partition_by_range(struct partition *p, uint8_t low, uint8_t high)
 {
-    uint32_t bit = (uint32_t)low << 8 | high;
-    if (low > high || (p->seen[bit / 64] >> bit % 64 & 1))
+    struct byte_set set = { { 0 } };
+    if (low > high)
         return;
-    p->seen[bit / 64] |= 1ull << bit % 64;
-    partition_cut(p, &(struct code_range){ low, high }, 1);
+    set_add(&set, low, high);
+    partition_cut(p, &set);
 }
 
-/* A run of BYTES is disjoint, so it has at most 128 steps that do not touch; 256 in all. */
+/* By the set of bytes to each target. */
 static void partition_by_run(struct partition *p, const struct instruction *run)
 {
-    struct code_range ranges[256];
     for (uint32_t i = 0;; i++) {
         bool first = true;
         for (uint32_t j = 0; j < i && first; j++)
             first = run[j].next != run[i].next;
-        uint32_t count = 0;
-        for (uint32_t j = i; first && run[j].low <= run[j].high; j++) {
+        struct byte_set set = { { 0 } };
+        for (uint32_t j = i; first; j++) {
             if (run[j].next == run[i].next)
-                ranges[count++] = (struct code_range){ run[j].low, run[j].high };
+                set_add(&set, run[j].low, run[j].high);
             if (!(run[j].flags & INSTRUCTION_MORE))
                 break;
         }
-        if (count)
-            partition_cut(p, ranges, count);
+        if (first)
+            partition_cut(p, &set);
         if (!(run[i].flags & INSTRUCTION_MORE))
             break;
     }
@@ -389,18 +401,48 @@ static void partition_by_run(struct partition *p, const struct instruction *run)
 
 static void partition_by_assertions(struct partition *p, const struct program *program)
 {
-    static const struct code_range words[4] = { { '0', '9' }, { 'A', 'Z' }, { '_', '_' }, { 'a', 'z' } };
     if (program->assertions & (ASSERT_BEGIN_LINE | ASSERT_END_LINE))
         partition_by_range(p, '\n', '\n');
-    if (program->assertions & ASSERT_WORDS)
-        partition_cut(p, words, 4);
+    if (program->assertions & ASSERT_WORDS) {
+        struct byte_set words = { { 0 } };
+        for (unsigned byte = 0; byte < ASCII_END; byte++) {
+            if (byte_is_word(byte))
+                set_add(&words, byte, byte);
+        }
+        partition_cut(p, &words);
+    }
     if (program->utf8 && (program->assertions & ASSERT_NO_BOUNDARY))
         partition_by_range(p, 0x80, 0xBF); /* \B does not hold within a character */
 }
 
+/* Numbered as they were cut; what is not ASCII comes last by itself in PROGRAM_ASCII, which no instruction reads. */
+static void number_classes(const struct partition *p, struct program *program)
+{
+    uint32_t words = program->whole ? 4 : 2, count = 0;
+    for (uint32_t class = 0; class < p->count; class ++) {
+        uint32_t byte = 256;
+        for (uint32_t word = 0; word < words; word++) {
+            for (uint64_t bits = p->classes[class].words[word]; bits; bits &= bits - 1) {
+                byte = word * 64 + (uint32_t)__builtin_ctzll(bits);
+                program->classes[byte] = (uint8_t)count;
+            }
+        }
+        if (byte < 256)
+            program->representative[count++] = (uint8_t)byte;
+    }
+    if (!program->whole) {
+        memset(program->classes + ASCII_END, (int)count, 256 - ASCII_END);
+        program->representative[count++] = ASCII_END;
+    }
+    program->class_count = count;
+}
+
 static void classify_bytes(struct program *program)
 {
-    struct partition p = { .classes = program->classes, .count = 1, .members = { 256 } };
+    struct partition p;
+    p.count = 1;
+    memset(&p.classes[0], 0xFF, sizeof p.classes[0]);
+    memset(p.lately, 0, sizeof p.lately); /* the empty set cuts nothing */
     partition_by_assertions(&p, program);
     bool in_run = false;
     for (uint32_t id = 0; id < program->count; id++) {
@@ -414,24 +456,7 @@ static void classify_bytes(struct program *program)
         }
         in_run = more;
     }
-    /* Numbered by their first byte; what is not ASCII comes last by itself. */
-    uint8_t number[256];
-    bool known[256] = { false };
-    uint32_t count = 0, highest = program->whole ? 256 : ASCII_END;
-    for (uint32_t byte = 0; byte < highest; byte++) {
-        uint8_t class = program->classes[byte];
-        if (!known[class]) {
-            known[class] = true;
-            program->representative[count] = (uint8_t)byte;
-            number[class] = (uint8_t)count++;
-        }
-        program->classes[byte] = number[class];
-    }
-    if (!program->whole) {
-        memset(program->classes + ASCII_END, (int)count, 256 - ASCII_END);
-        program->representative[count++] = ASCII_END;
-    }
-    program->class_count = count;
+    number_classes(&p, program);
 }
 
 /* ---- */

@@ -19,8 +19,9 @@ struct finding {
     uint16_t slots[SLOTS]; /* hash table of the states: index + 1 */
     uint32_t count;
     uint32_t class_count;
-    uint8_t block[FOUND_MAX]; /* of each state, in the end its number in the small DFA */
-    uint32_t block_count;     /* before the first refinement: 0 */
+    uint8_t steps[FOUND_MAX][256]; /* by state and class: index */
+    uint8_t block[FOUND_MAX];      /* of each state, in the end its number in the small DFA */
+    uint32_t block_count;          /* before the first refinement: 0 */
 };
 
 static uint32_t slot_of(uint64_t number)
@@ -49,11 +50,6 @@ static automaton_state known_or_unsure(const struct dfa *dfa, automaton_state st
     return known ? state : dfa->automaton.unsure;
 }
 
-static automaton_state step_of(const struct dfa *dfa, automaton_state state, uint32_t class)
-{
-    return known_or_unsure(dfa, dfa->table[state + class]);
-}
-
 static bool find_states(struct finding *f)
 {
     const struct automaton *a = &f->dfa->automaton;
@@ -61,22 +57,25 @@ static bool find_states(struct finding *f)
     index_of(f, a->all);
     index_of(f, a->unsure);
     index_of(f, known_or_unsure(f->dfa, a->start));
-    for (uint32_t i = SMALL_DFA_FIRST; i < f->count; i++) {
+    for (uint32_t i = 0; i < f->count; i++) {
+        const automaton_state *row = f->dfa->table + f->states[i];
         for (uint32_t class = 0; class < f->class_count; class ++) {
-            if (index_of(f, step_of(f->dfa, f->states[i], class)) == FOUND_MAX)
+            uint32_t next = index_of(f, known_or_unsure(f->dfa, row[class]));
+            if (next == FOUND_MAX)
                 return false;
+            f->steps[i][class] = (uint8_t)next;
         }
     }
     return true;
 }
 
 /* The blocks of the state and of where it leads to. */
-static uint32_t signature(struct finding *f, uint32_t index, uint8_t out[257])
+static uint32_t signature(const struct finding *f, uint32_t index, uint8_t out[257])
 {
     uint32_t size = 0;
     out[size++] = f->block[index];
     for (uint32_t class = 0; class < f->class_count; class ++)
-        out[size++] = f->block[index_of(f, step_of(f->dfa, f->states[index], class))];
+        out[size++] = f->block[f->steps[index][class]];
     return size;
 }
 
@@ -130,7 +129,7 @@ static void fill(struct finding *f, struct small_dfa *out)
         if (f->dfa->table[f->states[i] + f->dfa->end_class] == f->dfa->automaton.all)
             out->accepting |= 1ull << number;
         for (uint32_t class = 0; class < f->class_count; class ++)
-            next[class][number] = f->block[index_of(f, step_of(f->dfa, f->states[i], class))];
+            next[class][number] = f->block[f->steps[i][class]];
     }
     for (uint32_t byte = 0; byte < 256; byte++)
         memcpy(out->next[byte], next[f->dfa->classes[byte]], SMALL_DFA_STATES);
@@ -140,7 +139,11 @@ static void fill(struct finding *f, struct small_dfa *out)
 
 bool small_dfa_make(const struct dfa *explored, struct small_dfa *out)
 {
-    struct finding f = { .dfa = explored, .class_count = explored->end_class };
+    struct finding f;
+    f.dfa = explored;
+    f.class_count = explored->end_class;
+    f.count = 0;
+    memset(f.slots, 0, sizeof f.slots);
     if (!find_states(&f))
         return false;
     for (uint32_t i = 0; i < f.count; i++)

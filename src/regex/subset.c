@@ -78,12 +78,10 @@ static void collect(struct subset *s, unsigned open, struct place *place)
             for (; word; word &= word - 1) {
                 uint32_t id = base + (uint32_t)__builtin_ctzll(word);
                 const struct instruction *at = &instructions[id];
-                if (at->kind == INSTRUCTION_BYTES)
-                    context |= at->flags & INSTRUCTION_BEYOND ? CONTEXT_BEYOND : 0;
-                else if (at->kind == INSTRUCTION_ASSERT && (at->assertion & open))
-                    context |= CONTEXT_WAITING | CONTEXT_BEYOND;
-                else
+                bool waits = at->kind == INSTRUCTION_ASSERT && (at->assertion & open);
+                if (at->kind != INSTRUCTION_BYTES && !waits)
                     continue;
+                context |= waits ? CONTEXT_WAITING : 0;
                 place->ids[count++] = id;
             }
         }
@@ -163,6 +161,17 @@ static bool resolve(struct subset *s, unsigned byte, struct place *resolved)
     return false;
 }
 
+/* Over a character that has no bytes in the program. */
+static enum subset_outcome step_beyond(const struct subset *s, const struct place *now)
+{
+    bool may_go_on = !s->anchored;
+    for (uint32_t i = 0; i < now->count && !may_go_on; i++) {
+        const struct instruction *at = &s->program->instructions[now->ids[i]];
+        may_go_on = at->kind == INSTRUCTION_BYTES && (at->flags & INSTRUCTION_BEYOND);
+    }
+    return may_go_on ? SUBSET_UNSURE : SUBSET_DEAD;
+}
+
 enum subset_outcome subset_step(struct subset *s, unsigned byte)
 {
     const struct instruction *instructions = s->program->instructions;
@@ -171,6 +180,8 @@ enum subset_outcome subset_step(struct subset *s, unsigned byte)
         return SUBSET_ALL;
     if (byte == END_OF_KEY)
         return SUBSET_DEAD;
+    if (byte >= 0x80 && !s->program->whole)
+        return step_beyond(s, &now);
 
     bool line = byte == '\n';
     unsigned holds = line ? ASSERT_BEGIN_LINE : 0;

@@ -11,7 +11,6 @@ enum subset_context {
     /* ASSERT_BEGIN_TEXT and ASSERT_BEGIN_LINE, as far as something waiting may come to ask */
     CONTEXT_AFTER_WORD = 4, /* likewise: the byte before belongs to a word */
     CONTEXT_WAITING = 8,    /* some assertion waits for the byte behind */
-    CONTEXT_BEYOND = 16,    /* a character that is not ASCII could go on, or something waits (PROGRAM_ASCII) */
 };
 struct place {
     uint32_t *ids; /* ascending */
@@ -20,9 +19,10 @@ struct place {
 };
 
 enum subset_outcome {
-    SUBSET_DEAD, /* no continuation matches */
-    SUBSET_ALL,  /* the match is found */
-    SUBSET_SOME, /* see `to` */
+    SUBSET_DEAD,   /* no continuation matches */
+    SUBSET_ALL,    /* the match is found */
+    SUBSET_SOME,   /* see `to` */
+    SUBSET_UNSURE, /* PROGRAM_ASCII cannot tell: a character that is not ASCII */
 };
 
 struct marks; /* a set while it is made */
@@ -40,7 +40,7 @@ int subset_create(const struct program *, struct subset **); /* NACRE_NO_MEMORY 
 void subset_free(struct subset *);
 /* The place before a key's first byte, in `to`. */
 enum subset_outcome subset_start(struct subset *);
-/* From `from` over a byte or END_OF_KEY, to `to`. At the end: DEAD or ALL. */
+/* From `from` over a byte or END_OF_KEY, to `to`. At the end: DEAD or ALL; over a byte that is not ASCII, in PROGRAM_ASCII: not SOME. */
 enum subset_outcome subset_step(struct subset *, unsigned byte);
 /* `to` becomes `from`. */
 static inline void subset_advance(struct subset *s)
