@@ -120,7 +120,8 @@ typedef struct nacre_slice {
    power. */
 typedef enum nacre_durability { NACRE_DURABILITY_DEFAULT = 0, NACRE_MEMORY, NACRE_OS, NACRE_DISK } nacre_durability;
 
-/* What a collection can do. This version has NACRE_ORDERED; the others are NACRE_UNSUPPORTED. */
+/* What a collection can do. NACRE_ORDERED: all but searching. NACRE_STRINGS: its keys are searched by regular expressions too, and may be
+   longer. NACRE_VECTORS is NACRE_UNSUPPORTED in this version. */
 typedef enum nacre_kind { NACRE_ORDERED = 1, NACRE_STRINGS, NACRE_VECTORS } nacre_kind;
 typedef enum nacre_metric { NACRE_L2 = 1, NACRE_COSINE, NACRE_DOT } nacre_metric;
 
@@ -695,6 +696,19 @@ NACRE_API int nacre_regex_explain(nacre_collection *collection, nacre_slice patt
    Ownership: nothing changes hands.
    Threads: any. */
 NACRE_API int nacre_regex_check(nacre_slice pattern, const nacre_regex_options *options, size_t *position);
+
+/* Where a regular expression matches in a text: of the matches that begin first the longest. For showing what a search found; each
+   call compiles the pattern anew. Time is linear in the text, times the pattern at worst.
+   options: ignore_case and bytes count; NULL for the defaults.
+   text: need not be a key, and may be empty.
+   from: the byte where the search begins, a character's first, at most text.size. ^ and \b see what is before it.
+   begin, size: get the bytes of the match, which may be empty; 0 where there is none.
+   Returns: NACRE_NOT_FOUND (an answer, as from nacre_get), NACRE_INVALID (the pattern; the detail has position and reason; or
+   from is beyond the text), NACRE_LIMIT.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API int nacre_regex_find(nacre_slice pattern, const nacre_regex_options *options, nacre_slice text, size_t from,
+                               size_t *begin, size_t *size);
 
 /* ---- Keeping house ---- */
 

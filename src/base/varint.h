@@ -1,4 +1,4 @@
-/* LEB128 numbers of 1 to 10 bytes. */
+/* LEB128 numbers of 1 to 10 bytes, and differences as small numbers. */
 #ifndef NACRE_BASE_VARINT_H
 #define NACRE_BASE_VARINT_H
 #include <stddef.h>
@@ -37,5 +37,15 @@ static inline const uint8_t *varint_get(const uint8_t *at, const uint8_t *end, u
         }
     }
     return NULL;
+}
+
+/* A difference of two numbers (modulo 2^64), near zero to either side, as a small number, and back. */
+static inline uint64_t zigzag(uint64_t delta)
+{
+    return (delta << 1) ^ (uint64_t)((int64_t)delta >> 63);
+}
+static inline uint64_t unzigzag(uint64_t number)
+{
+    return (number >> 1) ^ (0 - (number & 1));
 }
 #endif

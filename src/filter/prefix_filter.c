@@ -5,15 +5,11 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "filter/blocked_bloom.h"
 
-#define BLOCK_BYTES     64u
-#define BITS_PER_PREFIX 10u
-#define PROBES          6u
-#define SAMPLE_KEYS     8192u /* after so many keys a length with nearly as many prefixes is given up, to save the work */
+#define SAMPLE_KEYS 8192u /* after so many keys a length with nearly as many prefixes is given up, to save the work */
 
 static const uint32_t lengths[PREFIX_LENGTHS] = { 4, 8, 16, 32 };
-static const uint64_t odd[PROBES] = { 0x9e3779b97f4a7c15u, 0xc2b2ae3d27d4eb4fu, 0x165667b19e3779f9u,
-                                      0xd6e8feb86659fd93u, 0xff51afd7ed558ccdu, 0xc4ceb9fe1a85ec53u };
 
 static inline uint64_t prefix_hash(const void *key, uint32_t length)
 {
@@ -50,24 +46,6 @@ int prefix_filter_add(struct prefix_filter_builder *b, nacre_slice key, size_t s
     return NACRE_OK;
 }
 
-static void set_bits(uint8_t *block, uint64_t hash)
-{
-    for (uint32_t i = 0; i < PROBES; i++) {
-        uint32_t bit = (uint32_t)(hash * odd[i] >> 55);
-        block[bit / 8] = (uint8_t)(block[bit / 8] | 1u << (bit % 8));
-    }
-}
-
-static bool has_bits(const uint8_t *block, uint64_t hash)
-{
-    for (uint32_t i = 0; i < PROBES; i++) {
-        uint32_t bit = (uint32_t)(hash * odd[i] >> 55);
-        if (!(block[bit / 8] >> (bit % 8) & 1))
-            return false;
-    }
-    return true;
-}
-
 static int append_zeros(struct buffer *out, size_t size)
 {
     int status = buffer_reserve(out, size);
@@ -80,7 +58,7 @@ static int append_zeros(struct buffer *out, size_t size)
 
 static uint32_t blocks_for(size_t prefixes)
 {
-    return (uint32_t)((prefixes * BITS_PER_PREFIX + BLOCK_BYTES * 8 - 1) / (BLOCK_BYTES * 8));
+    return (uint32_t)bloom_blocks_for(prefixes);
 }
 
 /* Worth its place: at least two keys share a prefix on average, and there is more than one prefix to tell apart. */
@@ -111,17 +89,15 @@ int prefix_filter_make(struct prefix_filter_builder *b, struct buffer *out)
             status = buffer_append_u64(out, b->part[i].count);
     }
     if (status == NACRE_OK)
-        status = append_zeros(out, (BLOCK_BYTES - (out->size - start) % BLOCK_BYTES) % BLOCK_BYTES);
+        status = append_zeros(out, (BLOOM_BLOCK_BYTES - (out->size - start) % BLOOM_BLOCK_BYTES) % BLOOM_BLOCK_BYTES);
     for (uint32_t i = 0; i < PREFIX_LENGTHS && status == NACRE_OK; i++) {
         if (!is_worth_keeping(b, i))
             continue;
         uint64_t blocks = blocks_for(b->part[i].count);
         size_t at = out->size;
-        status = append_zeros(out, (size_t)blocks * BLOCK_BYTES);
-        for (size_t k = 0; k < b->part[i].count && status == NACRE_OK; k++) {
-            uint64_t hash = b->part[i].hashes[k];
-            set_bits(out->data + at + ((hash >> 32) * blocks >> 32) * BLOCK_BYTES, hash);
-        }
+        status = append_zeros(out, (size_t)blocks * BLOOM_BLOCK_BYTES);
+        for (size_t k = 0; k < b->part[i].count && status == NACRE_OK; k++)
+            bloom_add(out->data + at, blocks, b->part[i].hashes[k]);
     }
     return status;
 }
@@ -149,9 +125,9 @@ int prefix_filter_open(nacre_slice bytes, struct prefix_filter *f)
                         i);
     }
     size_t front = 8 + 16 * (size_t)count;
-    reader_bytes(&r, (BLOCK_BYTES - front % BLOCK_BYTES) % BLOCK_BYTES);
+    reader_bytes(&r, (BLOOM_BLOCK_BYTES - front % BLOOM_BLOCK_BYTES) % BLOOM_BLOCK_BYTES);
     for (uint32_t i = 0; i < count; i++)
-        f->part[i].bits = reader_bytes(&r, (size_t)f->part[i].blocks * BLOCK_BYTES).data;
+        f->part[i].bits = reader_bytes(&r, (size_t)f->part[i].blocks * BLOOM_BLOCK_BYTES).data;
     if (!r.ok || r.at != r.end)
         return fail(NACRE_CORRUPT, "prefix filter: %zu bytes do not fit its %u lengths", bytes.size, count);
     f->count = count;
@@ -163,8 +139,7 @@ bool prefix_filter_may_have(const struct prefix_filter *f, nacre_slice prefix)
     for (uint32_t i = f->count; i-- > 0;) {
         if (f->part[i].length > prefix.size)
             continue;
-        uint64_t hash = prefix_hash(prefix.data, f->part[i].length);
-        return has_bits(f->part[i].bits + ((hash >> 32) * f->part[i].blocks >> 32) * BLOCK_BYTES, hash);
+        return bloom_may_have(f->part[i].bits, f->part[i].blocks, prefix_hash(prefix.data, f->part[i].length));
     }
     return true;
 }

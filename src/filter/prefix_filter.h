@@ -6,8 +6,7 @@
            n x 16:  4 length | 4 number of 64-byte blocks | 8 number of distinct prefixes
            zeros up to a multiple of 64
            the filters, in the order of the lengths (ascending), blocks x 64 bytes each
-   With h = XXH3 of the prefix, seeded with its length: block = (h >> 32) * blocks >> 32; of its 512 bits, bit (h * odd[i] mod 2^64) >> 55 is set
-   for each of six odd constants (prefix_filter.c). */
+   The hash of a prefix is its XXH3, seeded with its length; blocked_bloom.h says which bits it sets. */
 #ifndef NACRE_FILTER_PREFIX_FILTER_H
 #define NACRE_FILTER_PREFIX_FILTER_H
 #include "base/buffer.h"

@@ -28,6 +28,8 @@
 #define NACRE_ORDERED_BLOCK_H
 #include "base/endian.h"
 #include "base/entry.h"
+#include "base/varint.h"
+#include "segment/block_sum.h"
 #include <nacre/nacre.h>
 
 #define BLOCK_HEADER_BYTES 24u
@@ -61,15 +63,6 @@ struct record {
     uint64_t sequence, expiry_ms;
     uint8_t type;
 };
-
-static inline uint64_t zigzag(uint64_t delta)
-{
-    return (delta << 1) ^ (uint64_t)((int64_t)delta >> 63);
-}
-static inline uint64_t unzigzag(uint64_t number)
-{
-    return (number >> 1) ^ (0 - (number & 1));
-}
 
 /* Of a record that is known to be good. */
 static inline void record_parse(const uint8_t *at, uint64_t base_sequence, struct record *r)
@@ -133,11 +126,6 @@ static inline bool record_fits(const uint8_t *at, const uint8_t *end)
 static inline uint32_t block_slot(const struct block_view *v, uint32_t i)
 {
     return v->slot_shift == 1 ? load_u16(v->slots + 2 * (size_t)i) : load_u32(v->slots + 4 * (size_t)i);
-}
-
-static inline uint64_t block_checksum_mix(uint64_t segment_id, uint64_t offset)
-{
-    return (segment_id ^ 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu + offset * 0xc4ceb9fe1a85ec53u;
 }
 
 /* Fills a view of a checked block. */

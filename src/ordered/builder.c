@@ -99,7 +99,7 @@ static int close_block(struct ordered_builder *b)
     if (status != NACRE_OK)
         return status;
     fence_builder_flag(&b->fence, (closed.compressed ? PLACE_COMPRESSED : 0) | (closed.stripped ? PLACE_STRIPPED : 0));
-    b->digest = ordered_digest_add(b->digest, load_u64(closed.bytes));
+    b->digest = block_digest_add(b->digest, load_u64(closed.bytes));
     status = container_write(b->out, closed.bytes, closed.size, NULL);
     return status == NACRE_OK && b->build_index ? place_keys(b, &closed) : status;
 }

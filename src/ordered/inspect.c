@@ -149,7 +149,7 @@ static int verify_block(struct verification *v, struct position_index *x, struct
     int status = ordered_verify_block(v->reader, v->block, stored, raw, &view);
     if (status != NACRE_OK)
         return status;
-    v->digest = ordered_digest_add(v->digest, load_u64(view.bytes));
+    v->digest = block_digest_add(v->digest, load_u64(view.bytes));
     if (v->block == 0) {
         struct record first;
         record_parse(view.bytes + block_slot(&view, 0), 0, &first);

@@ -99,11 +99,6 @@ int ordered_verify(void *reader, uint64_t *entries);
 int ordered_dump(void *reader, void (*line)(void *context, const char *json), void *context);
 uint64_t ordered_memory(const void *reader);
 
-static inline uint64_t ordered_digest_add(uint64_t digest, uint64_t checksum)
-{
-    return (digest ^ checksum) * 0x9e3779b97f4a7c15u + 1;
-}
-
 int ordered_builder_create(struct container_writer *segment, const struct build_options *, void **builder);
 int ordered_builder_add(void *builder, const struct entry *);
 int ordered_builder_finish(void *builder, struct container_writer *index);

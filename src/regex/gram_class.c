@@ -2,7 +2,7 @@
    One thread at a time per arena, no locks. */
 #include "regex/gram_sets.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { CLASS_STRINGS_MAX = 128, LETTERS_OF_A_USEFUL_CLASS = 20, BYTES_OF_A_USEFUL_CLASS = 40 };
 
@@ -58,8 +58,8 @@ bool gram_class_strings(struct arena *arena, const struct syntax_tree *tree, con
     *fits = !single.says_nothing && single.count + beyond <= CLASS_STRINGS_MAX;
     if (!*fits)
         return true;
-    struct gram_string *items = arena_alloc(arena, (single.count + beyond) * sizeof *items);
-    uint8_t *at = arena_alloc(arena, single.count + beyond * UTF8_BYTES_MAX);
+    struct gram_string *items = arena_take(arena, (single.count + beyond) * sizeof *items);
+    uint8_t *at = arena_take(arena, single.count + beyond * UTF8_BYTES_MAX);
     if (!items || !at)
         return false;
     uint32_t count = 0;

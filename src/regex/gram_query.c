@@ -156,7 +156,7 @@ static const struct gram_query **flatten(struct arena *arena, const struct gram_
     size_t total = 0;
     for (uint32_t i = 0; i < *count; i++)
         total += parts[i]->operation == operation ? parts[i]->count : 1;
-    const struct gram_query **list = arena_alloc(arena, (total + 1) * sizeof *list);
+    const struct gram_query **list = arena_take(arena, (total + 1) * sizeof *list);
     uint32_t length = 0;
     for (uint32_t i = 0; list && i < *count; i++) {
         if (parts[i]->operation == operation) {
@@ -175,7 +175,7 @@ static const struct gram_query *finish(struct arena *arena, enum gram_operation 
 {
     if (count == 1)
         return children[0];
-    struct gram_query *query = arena_alloc(arena, sizeof *query);
+    struct gram_query *query = arena_take(arena, sizeof *query);
     if (query)
         *query = (struct gram_query){ .operation = operation, .children = children, .count = count };
     return query;
@@ -267,7 +267,7 @@ static const struct gram_query *without(struct arena *arena, const struct gram_q
 {
     if (query->operation == GRAM_LEAF)
         return &gram_query_any;
-    const struct gram_query **children = arena_alloc(arena, query->count * sizeof *children);
+    const struct gram_query **children = arena_take(arena, query->count * sizeof *children);
     uint32_t count = 0;
     for (uint32_t i = 0; children && i < query->count; i++)
         if (query->children[i]->operation != GRAM_LEAF || !has_leaf(shared, query->children[i]->leaf))
@@ -285,7 +285,7 @@ static bool factor(struct arena *arena, const struct gram_query *const *children
     *result = NULL;
     if (count < 2 || children[0]->operation == GRAM_LEAF || first->operation != GRAM_AND)
         return true;
-    const struct gram_query **shared = arena_alloc(arena, (first->count + 1) * sizeof *shared);
+    const struct gram_query **shared = arena_take(arena, (first->count + 1) * sizeof *shared);
     if (!shared)
         return false;
     struct gram_query all = { .operation = GRAM_AND, .children = shared };
@@ -298,7 +298,7 @@ static bool factor(struct arena *arena, const struct gram_query *const *children
     }
     if (all.count == 0)
         return true;
-    const struct gram_query **rest = arena_alloc(arena, count * sizeof *rest);
+    const struct gram_query **rest = arena_take(arena, count * sizeof *rest);
     for (uint32_t i = 0; rest && i < count; i++)
         if (!(rest[i] = without(arena, children[i], &all)))
             return false;
@@ -354,8 +354,8 @@ const struct gram_query *gram_query_or(struct arena *arena, const struct gram_qu
 static const struct gram_query **leaves_of(struct arena *arena, gram *grams, uint32_t *count)
 {
     *count = grams_order(grams, *count);
-    struct gram_query *leaves = arena_alloc(arena, *count * sizeof *leaves);
-    const struct gram_query **list = arena_alloc(arena, (*count + 1) * sizeof *list);
+    struct gram_query *leaves = arena_take(arena, *count * sizeof *leaves);
+    const struct gram_query **list = arena_take(arena, (*count + 1) * sizeof *list);
     if (!leaves || !list)
         return NULL;
     for (uint32_t i = 0; i < *count; i++) {
@@ -383,8 +383,8 @@ static const struct gram_query *copy(struct arena *arena, const struct gram_quer
 {
     if (query->operation == GRAM_ANY || query->operation == GRAM_NONE)
         return query->operation == GRAM_ANY ? &gram_query_any : &gram_query_none;
-    struct gram_query *result = arena_alloc(arena, sizeof *result);
-    const struct gram_query **children = arena_alloc(arena, query->count * sizeof *children);
+    struct gram_query *result = arena_take(arena, sizeof *result);
+    const struct gram_query **children = arena_take(arena, query->count * sizeof *children);
     if (!result || !children)
         return NULL;
     for (uint32_t i = 0; i < query->count; i++)
@@ -401,7 +401,7 @@ static const struct gram_query *weaken(struct arena *arena, const struct gram_qu
     uint32_t total = leaf_count(query), count = query->count;
     if (total <= QUERY_LEAVES_MAX || query->operation != GRAM_AND)
         return query;
-    const struct gram_query **children = arena_alloc(arena, count * sizeof *children);
+    const struct gram_query **children = arena_take(arena, count * sizeof *children);
     if (!children)
         return NULL;
     memcpy(children, query->children, count * sizeof *children);

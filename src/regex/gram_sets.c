@@ -73,7 +73,7 @@ bool gram_edges_make(struct arena *arena, gram *grams, uint32_t count, bool at_e
     }
     if (count > 0 && gram_size(grams[0]) == 0)
         count = 1; /* any */
-    gram *items = arena_alloc(arena, count * sizeof *items);
+    gram *items = arena_take(arena, count * sizeof *items);
     if (!items)
         return false;
     if (count > 0)
@@ -128,8 +128,8 @@ bool gram_strings_product(struct arena *arena, const struct gram_strings *a, con
     *fits = count <= GRAM_SET_MAX && bytes <= GRAM_STRINGS_BYTES_MAX;
     if (!*fits)
         return true;
-    struct gram_string *items = arena_alloc(arena, count * sizeof *items);
-    uint8_t *at = arena_alloc(arena, bytes + 2 * count);
+    struct gram_string *items = arena_take(arena, count * sizeof *items);
+    uint8_t *at = arena_take(arena, bytes + 2 * count);
     if (!items || !at)
         return false;
     uint32_t length = 0;
@@ -151,7 +151,7 @@ bool gram_strings_edges(struct arena *arena, const struct gram_strings *strings,
                         const struct gram_edges *beside, struct gram_edges *edges)
 {
     size_t most = (size_t)strings->count * (beside && beside->count > 1 ? beside->count : 1);
-    gram *grams = arena_alloc(arena, most * sizeof *grams);
+    gram *grams = arena_take(arena, most * sizeof *grams);
     if (!grams)
         return false;
     uint32_t count = 0;
@@ -207,7 +207,7 @@ static const struct gram_query *string_query(struct arena *arena, const struct g
     uint32_t count = s->size < 3 ? 1 : s->size - 2;
     if (count > windows_max)
         count = windows_max;
-    gram *grams = arena_alloc(arena, count * sizeof *grams);
+    gram *grams = arena_take(arena, count * sizeof *grams);
     if (!grams)
         return NULL;
     for (uint32_t i = 0; i < count; i++)
@@ -238,7 +238,7 @@ const struct gram_query *gram_strings_query(struct arena *arena, const struct gr
         longest = strings->items[i].size > longest ? strings->items[i].size : longest;
     if (longest <= 3 || (longest == 4 && strings->count > PAIRS_MAX))
         return short_strings_query(arena, strings);
-    const struct gram_query **parts = arena_alloc(arena, (strings->count + 1) * sizeof *parts);
+    const struct gram_query **parts = arena_take(arena, (strings->count + 1) * sizeof *parts);
     for (uint32_t i = 0; parts && i < strings->count; i++)
         if (!(parts[i] = string_query(arena, &strings->items[i], WINDOWS_PER_QUERY_MAX / strings->count)))
             return NULL;

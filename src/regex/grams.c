@@ -69,7 +69,7 @@ static bool chain_require(struct analyzer *a, struct chain *chain, const struct 
         return query != NULL;
     if (chain->count == chain->capacity) {
         uint32_t capacity = chain->capacity ? 2 * chain->capacity : 8;
-        const struct gram_query **conditions = arena_alloc(a->arena, capacity * sizeof *conditions);
+        const struct gram_query **conditions = arena_take(a->arena, capacity * sizeof *conditions);
         if (!conditions)
             return false;
         if (chain->count > 0)
@@ -170,7 +170,7 @@ static bool join_edges(struct analyzer *a, const struct part *parts, uint32_t co
     size_t total = 0;
     for (uint32_t i = 0; i < count; i++)
         total += at_end ? parts[i].last.count : parts[i].first.count;
-    gram *grams = arena_alloc(a->arena, total * sizeof *grams);
+    gram *grams = arena_take(a->arena, total * sizeof *grams);
     if (!grams)
         return false;
     uint32_t length = 0;
@@ -193,7 +193,7 @@ static bool parts_or(struct analyzer *a, struct part *parts, uint32_t count, str
             bytes += parts[i].exact.items[j].size;
     }
     if (exact && strings <= GRAM_SET_MAX && bytes <= GRAM_STRINGS_BYTES_MAX) {
-        struct gram_string *items = arena_alloc(a->arena, strings * sizeof *items);
+        struct gram_string *items = arena_take(a->arena, strings * sizeof *items);
         if (!items)
             return false;
         uint32_t length = 0;
@@ -203,7 +203,7 @@ static bool parts_or(struct analyzer *a, struct part *parts, uint32_t count, str
         *result = (struct part){ .is_exact = true, .exact = { items, length } };
         return true;
     }
-    const struct gram_query **queries = arena_alloc(a->arena, count * sizeof *queries);
+    const struct gram_query **queries = arena_take(a->arena, count * sizeof *queries);
     if (!queries)
         return false;
     for (uint32_t i = 0; i < count; i++) {
@@ -223,8 +223,8 @@ static bool analyze(struct analyzer *, const struct syntax_node *, uint32_t dept
 static bool analyze_literal(struct analyzer *a, const struct syntax_node *node, struct part *part)
 {
     uint32_t size = node->literal.size;
-    uint8_t *bytes = arena_alloc(a->arena, size);
-    struct gram_string *string = arena_alloc(a->arena, sizeof *string);
+    uint8_t *bytes = arena_take(a->arena, size);
+    struct gram_string *string = arena_take(a->arena, sizeof *string);
     if (!bytes || !string)
         return false;
     for (uint32_t i = 0; i < size; i++)
@@ -249,7 +249,7 @@ static bool analyze_class(struct analyzer *a, const struct syntax_node *node, st
 
 static bool analyze_alternate(struct analyzer *a, const struct syntax_node *node, uint32_t depth, struct part *part)
 {
-    struct part *parts = arena_alloc(a->arena, node->list.count * sizeof *parts);
+    struct part *parts = arena_take(a->arena, node->list.count * sizeof *parts);
     if (!parts)
         return false;
     for (uint32_t i = 0; i < node->list.count; i++) {

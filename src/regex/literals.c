@@ -2,7 +2,7 @@
    One thread at a time per arena, no locks. */
 #include "regex/literals.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { LITERALS_DEPTH_MAX = 128 };
 
@@ -35,11 +35,11 @@ static bool enumerate_literal(const struct enumeration *e, const struct syntax_n
     }
     *found = e->letters == CASE_AS_IT_IS ? e->tree->bytes || ascii || !memmem(bytes, size, "\xEF\xBF\xBD", 3)
                                          : ascii && !(letters && e->letters == CASE_FOLDED_EXACTLY);
-    struct literal *item = *found ? arena_alloc(e->arena, sizeof *item) : NULL;
+    struct literal *item = *found ? arena_take(e->arena, sizeof *item) : NULL;
     if (!item)
         return !*found;
     if (letters && e->letters == CASE_FOLDED) {
-        uint8_t *folded = arena_alloc(e->arena, size);
+        uint8_t *folded = arena_take(e->arena, size);
         if (!folded)
             return false;
         for (uint32_t i = 0; i < size; i++)
@@ -88,8 +88,8 @@ static bool enumerate_class(const struct enumeration *e, const struct syntax_nod
     *found = total <= 3 * (uint64_t)e->most;
     if (!*found)
         return true;
-    struct literal *items = arena_alloc(e->arena, total * sizeof *items);
-    uint8_t *at = arena_alloc(e->arena, total * UTF8_BYTES_MAX);
+    struct literal *items = arena_take(e->arena, total * sizeof *items);
+    uint8_t *at = arena_take(e->arena, total * UTF8_BYTES_MAX);
     if (!items || !at)
         return false;
     uint32_t count = 0;
@@ -128,8 +128,8 @@ bool literals_product(struct arena *arena, const struct literal_list *a, const s
     *fits = count <= most && bytes <= LITERALS_BYTES_MAX;
     if (!*fits)
         return true;
-    struct literal *items = arena_alloc(arena, count * sizeof *items);
-    uint8_t *at = arena_alloc(arena, bytes);
+    struct literal *items = arena_take(arena, count * sizeof *items);
+    uint8_t *at = arena_take(arena, bytes);
     if (!items || !at)
         return false;
     for (uint32_t i = 0, k = 0; i < a->count; i++) {
@@ -147,7 +147,7 @@ bool literals_product(struct arena *arena, const struct literal_list *a, const s
 
 static bool one_empty(struct arena *arena, struct literal_list *list)
 {
-    struct literal *item = arena_alloc(arena, sizeof *item);
+    struct literal *item = arena_take(arena, sizeof *item);
     if (!item)
         return false;
     *item = (struct literal){ (const uint8_t *)"", 0 };
@@ -174,7 +174,7 @@ static bool enumerate_concat(const struct enumeration *e, struct syntax_node *co
 
 static bool append(struct arena *arena, struct literal_list *list, const struct literal_list *more)
 {
-    struct literal *items = arena_alloc(arena, (list->count + more->count) * sizeof *items);
+    struct literal *items = arena_take(arena, (list->count + more->count) * sizeof *items);
     if (!items)
         return false;
     if (list->count > 0)

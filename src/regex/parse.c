@@ -12,7 +12,7 @@
 #include "regex/arena.h"
 #include "regex/nodes.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { SHOWN_BYTES_MAX = 40, RANGES_MAX = 1 << 20 };
 
@@ -211,7 +211,7 @@ static int finish_tree(struct parser *p)
     for (uint32_t i = 0; nodes && i < p->operand_count; i++)
         nodes[i] = p->operands[i].node;
     struct syntax_node *root = nodes ? node_alternate(p->tree, nodes, p->operand_count) : NULL;
-    p->tree->root = node_trim_edges(p->tree, root);
+    p->tree->root = p->untrimmed ? root : node_trim_edges(p->tree, root);
     return p->tree->root ? NACRE_OK : syntax_status(p->tree);
 }
 
@@ -266,7 +266,8 @@ static void release(struct parser *p)
         memory_free(p->groups);
 }
 
-int syntax_parse(nacre_slice pattern, const struct regex_options *options, struct syntax_tree *tree, size_t *error_at)
+static int parse(nacre_slice pattern, const struct regex_options *options, bool untrimmed, struct syntax_tree *tree,
+                 size_t *error_at)
 {
     *tree = (struct syntax_tree){ .bytes = options->bytes };
     if (error_at)
@@ -281,6 +282,7 @@ int syntax_parse(nacre_slice pattern, const struct regex_options *options, struc
     struct parser p;
     memset(&p, 0, offsetof(struct parser, operands_inline));
     p.tree = tree;
+    p.untrimmed = untrimmed;
     p.begin = p.at = p.error_at = begin;
     p.end = begin + pattern.size;
     p.flags = options->ignore_case ? FLAG_IGNORE_CASE : 0;
@@ -299,6 +301,17 @@ int syntax_parse(nacre_slice pattern, const struct regex_options *options, struc
     }
     tree->may_match_invalid = !tree->bytes && may_match_invalid(tree->root);
     return NACRE_OK;
+}
+
+int syntax_parse(nacre_slice pattern, const struct regex_options *options, struct syntax_tree *tree, size_t *error_at)
+{
+    return parse(pattern, options, false, tree, error_at);
+}
+
+int syntax_parse_untrimmed(nacre_slice pattern, const struct regex_options *options, struct syntax_tree *tree,
+                           size_t *error_at)
+{
+    return parse(pattern, options, true, tree, error_at);
 }
 
 void syntax_free(struct syntax_tree *tree)

@@ -31,6 +31,7 @@ enum { OPERANDS_INLINE = 32, GROUPS_INLINE = 8 };
 
 struct parser {
     struct syntax_tree *tree;
+    bool untrimmed; /* edges stay */
     const uint8_t *begin, *at, *end;
     uint32_t flags;
     const uint8_t *repeat_at; /* the repetition operator right before `at`, or NULL */

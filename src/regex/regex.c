@@ -11,6 +11,7 @@
 
 struct regex {
     struct syntax_tree tree;
+    struct regex_analysis analysis; /* its parts lie in the tree's arena */
     _Atomic(struct program *) programs[2]; /* by flavour; the one for ASCII stays NULL where the tree is over bytes */
 };
 
@@ -26,6 +27,8 @@ int regex_compile(nacre_slice pattern, const struct regex_options *options, stru
     if (status == NACRE_OK && size > REGEX_PROGRAM_MAX)
         status = fail(NACRE_LIMIT, "regular expression: the program would have more than %u instructions",
                       REGEX_PROGRAM_MAX);
+    if (status == NACRE_OK)
+        status = analysis_make(&regex->tree, &regex->analysis);
     if (status == NACRE_OK)
         *out = regex;
     else
@@ -46,6 +49,11 @@ void regex_free(struct regex *regex)
 const struct syntax_tree *regex_syntax(const struct regex *regex)
 {
     return &regex->tree;
+}
+
+const struct regex_analysis *regex_analysis(const struct regex *regex)
+{
+    return &regex->analysis;
 }
 
 const struct program *regex_program(const struct regex *regex, enum program_flavour flavour)

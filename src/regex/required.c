@@ -155,7 +155,7 @@ static bool find_best_of_concat(const struct search *s, const struct syntax_node
 static bool find_best_of_alternate(const struct search *s, const struct syntax_node *node, uint32_t depth,
                                    struct candidate *best)
 {
-    struct literal *items = arena_alloc(s->arena, REQUIRED_LITERALS_MAX * sizeof *items);
+    struct literal *items = arena_take(s->arena, REQUIRED_LITERALS_MAX * sizeof *items);
     if (!items)
         return false;
     struct literal_list all = { items, 0 };

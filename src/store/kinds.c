@@ -2,9 +2,11 @@
 #include "base/status.h"
 #include "ordered/ordered.h"
 #include "store/store.h"
+#include "strings/strings.h"
 
 const struct kind *const store_kinds[] = {
     &kind_ordered,
+    &kind_strings,
     NULL,
 };
 

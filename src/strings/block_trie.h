@@ -15,10 +15,7 @@ struct block_trie {
     const uint8_t *bytes; /* the section */
     uint32_t blocks, nodes;
     /* private parts: block_trie.c */
-    const uint64_t *louds;
-    const uint32_t *louds_select, *first_block, *edge_ends;
-    const uint8_t *labels, *edges;
-    const uint64_t *terminal;
+    const uint8_t *louds, *terminal, *places, *labels, *edges;
 };
 /* From a checked section; *trie points into it. All structure is checked here (nothing is believed later): NACRE_CORRUPT. */
 int block_trie_open(const struct container *, nacre_slice section, uint32_t blocks, struct block_trie *);
@@ -32,6 +29,7 @@ struct trie_place {
     uint32_t first, after; /* the separators of blocks [first, after) begin with the node's path */
     bool ends_separator;   /* ... and that of block `first` is the path itself */
     nacre_slice edge;      /* the bytes that lead from the parent here */
+    uint32_t bit;          /* private: of the node among the children of its parent */
 };
 void block_trie_root(const struct block_trie *, struct trie_place *);
 /* The children of a place, ascending. begin: *child is the first one; next: the one after it. False: there is none. `parent` stays the same. */
@@ -43,8 +41,8 @@ struct block_trie_builder {
     struct buffer separators, ends;
     uint32_t blocks;
 };
-int block_trie_builder_add(struct block_trie_builder *, nacre_slice last_before,
-                           nacre_slice first); /* makes the separator itself */
+/* Block 0, 1, 2, ...: `first` is its first key, `common` the number of bytes that it has in common with the key before. Makes the separator itself. */
+int block_trie_builder_add(struct block_trie_builder *, size_t common, nacre_slice first);
 int block_trie_builder_make(const struct block_trie_builder *, struct buffer *section);
 void block_trie_builder_free(struct block_trie_builder *);
 #endif

@@ -24,7 +24,7 @@
 /* A block is closed before 64 keys once its stream has so many bytes, so that a block with long keys stays small where it can. */
 #define KEY_BLOCK_STREAM_TARGET (16u << 10)
 
-enum { KEY_BLOCK_WIDE = 1, KEY_BLOCK_NON_ASCII = 2, KEY_BLOCK_NOT_UTF8 = 4 };
+enum { KEY_BLOCK_WIDE = 1, KEY_BLOCK_NON_ASCII = 2, KEY_BLOCK_NOT_UTF8 = 4, KEY_BLOCK_FLAGS = 7 };
 
 struct key_block {
     const uint8_t *lcps, *lens; /* of 1 or 4 bytes each */
@@ -52,6 +52,31 @@ void key_block_view(const uint8_t *bytes, struct key_block *);
 int key_block_key(const struct key_block *, uint32_t i, struct buffer *key);
 /* The first key >= `key`: its index, or b->count; *equal says whether it is that key. Scans the front-coded keys in place. */
 uint32_t key_block_lower_bound(const struct key_block *, nacre_slice key, bool *equal);
+
+/* Makes key i out of key i - 1, which lies in `key` (nothing for key 0). `at`: where its bytes begin in the stream. The buffer then has COPY_SLACK bytes of
+   room behind the key. */
+#define KEY_BLOCK_COPY_SLACK 16u
+static inline int key_block_step(const struct key_block *b, uint32_t i, uint32_t at, struct buffer *key)
+{
+    size_t kept = b->shared + (size_t)key_block_lcp(b, i), len = key_block_len(b, i);
+    if (__builtin_expect(key->capacity < kept + len + KEY_BLOCK_COPY_SLACK, 0)) {
+        int status = buffer_reserve(key, kept + len + KEY_BLOCK_COPY_SLACK);
+        if (status != NACRE_OK)
+            return status;
+    }
+    if (__builtin_expect(i == 0 && kept, 0))
+        memcpy(key->data, b->shared_bytes, kept);
+    const uint8_t *from = b->stream + at;
+    uint8_t *to = key->data + kept;
+    for (size_t done = 0; done < len; done += KEY_BLOCK_COPY_SLACK) /* over the end: there is slack on both sides */
+        memcpy(to + done, from + done, KEY_BLOCK_COPY_SLACK);
+    key->size = kept + len;
+    return NACRE_OK;
+}
+/* Makes key i - 1 out of key i, which lies in `key`; i > 0. *at is where the bytes of key i begin, then where those of key i - 1 do. */
+int key_block_step_back(const struct key_block *, uint32_t i, uint32_t *at, struct buffer *key);
+/* Where the bytes of key i begin in the stream. */
+uint32_t key_block_at(const struct key_block *, uint32_t i);
 
 /* Steps through all keys, decoding each. The key lies in `key` until the next step. */
 struct key_block_walk {

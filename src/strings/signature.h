@@ -23,7 +23,7 @@ enum signature_class {
     CLASS_NON_ASCII,   /* >= 0x80 */
     CLASS_SPACE,       /* 9-13 and 32 */
     CLASS_CONTROL,     /* < 0x20 and 0x7f */
-    CLASS_PUNCTUATION, /* ASCII that is printable, no letter, no digit, and none of "/._-+" */
+    CLASS_PUNCTUATION, /* 0x21 to 0x7e without letters, digits and "/._-+" */
     SIGNATURE_CLASSES
 };
 

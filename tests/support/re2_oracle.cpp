@@ -36,3 +36,21 @@ extern "C" bool re2_oracle_matches(nacre_slice pattern, const struct regex_optio
         std::abort();
     return RE2::PartialMatch(re2::StringPiece(static_cast<const char *>(key.data), key.size), *regex);
 }
+
+extern "C" bool re2_oracle_finds(nacre_slice pattern, const struct regex_options *options, nacre_slice text,
+                                 size_t from, size_t *begin, size_t *size)
+{
+    RE2::Options re2_options(options->bytes ? RE2::Latin1 : RE2::DefaultOptions);
+    re2_options.set_log_errors(false);
+    re2_options.set_case_sensitive(!options->ignore_case);
+    re2_options.set_longest_match(true);
+    RE2 regex(re2::StringPiece(static_cast<const char *>(pattern.data), pattern.size), re2_options);
+    if (!regex.ok())
+        std::abort();
+    re2::StringPiece whole(static_cast<const char *>(text.data), text.size), match;
+    if (!regex.Match(whole, from, text.size, RE2::UNANCHORED, &match, 1))
+        return false;
+    *begin = static_cast<size_t>(match.data() - whole.data());
+    *size = match.size();
+    return true;
+}

@@ -11,6 +11,9 @@ bool re2_oracle_accepts(nacre_slice pattern, const struct regex_options *options
 /* Does the pattern, which RE2 takes, match somewhere in the key? Keys must be UTF-8 unless options->bytes: of others RE2 thinks in its own way.
    The last few patterns are kept compiled. */
 bool re2_oracle_matches(nacre_slice pattern, const struct regex_options *options, nacre_slice key);
+/* Where it matches in the text at or behind `from`: of the matches that begin first the longest. False: nowhere. */
+bool re2_oracle_finds(nacre_slice pattern, const struct regex_options *options, nacre_slice text, size_t from,
+                      size_t *begin, size_t *size);
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,6 @@
 /* Matching with sets of positions: from a set of places in the key, a node leads to the set of places where its matches end. */
 #include "regex_match.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 
 enum { CHARACTERS_MAX = 62 };

@@ -21,6 +21,7 @@
 struct fixture {
     char directory[64];
     struct segment_env env;
+    const struct kind *kind; /* of the segments that model_build makes */
     uint64_t next_id;
 };
 
@@ -31,6 +32,7 @@ static inline void fixture_open(struct fixture *f, bool map)
     assert_non_null(mkdtemp(f->directory));
     f->env = (struct segment_env){ .os = os_posix(), .directory = f->directory, .map = map };
     assert_int_equal(block_cache_create(1 << 20, &f->env.cache), NACRE_OK);
+    f->kind = &kind_ordered;
     f->next_id = UINT64_C(1) << 32;
 }
 
@@ -152,8 +154,56 @@ enum model_shape {
     LARGE_VALUES,
     CHAINS,
     BINARY,
-    MODEL_SHAPES
+    MODEL_SHAPES,
+    PATHS = MODEL_SHAPES, /* these have keys that only some kinds take */
+    TEXTS,
+    CLUSTERED,
+    HUGE_KEYS,
+    STRING_SHAPES
 };
+
+#define MODEL_KEY_MAX ((1u << 20) + 1)
+
+static inline size_t model_path(uint64_t *random, uint8_t *key)
+{
+    static const char *const words[] = {
+        "usr", "share", "doc", "lib", "python3", "x86_64-linux-gnu", "a", "README", "1"
+    };
+    size_t size = 0;
+    for (uint64_t depth = 1 + below(random, 7); depth > 0; depth--) {
+        const char *word = words[below(random, 9)];
+        size += (size_t)snprintf((char *)key + size, 24, "%s%s", size ? "/" : "", word);
+    }
+    return size + (size_t)snprintf((char *)key + size, 24, "%u", (unsigned)below(random, 300));
+}
+
+/* ASCII, UTF-8 and what is neither: also characters cut in the middle, surrogates, forms that are too long. */
+static inline size_t model_text(uint64_t *random, uint8_t *key)
+{
+    static const char *const parts[] = {
+        "a",        "zz",   "\n",           "\xc3\xa9", "\xe2\x82\xac",    "\xf0\x9f\x98\x80",
+        "\xe2\x82", "\xff", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80"
+    };
+    size_t size = 0;
+    for (uint64_t count = below(random, 12); count > 0; count--) {
+        const char *part = parts[below(random, below(random, 3) ? 6 : 11)];
+        memcpy(key + size, part, strlen(part));
+        size += strlen(part);
+        if (below(random, 20) == 0)
+            key[size++] = 0;
+    }
+    return size;
+}
+
+/* Few bytes apart behind one of two long prefixes, and some short ones between. */
+static inline size_t model_cluster(uint64_t *random, uint8_t *key, size_t prefix)
+{
+    size_t size = below(random, 4) ? prefix - below(random, 2) * 100 : below(random, 3);
+    memset(key, 'c', size);
+    for (uint64_t count = below(random, 5); count > 0; count--)
+        key[size++] = (uint8_t)("bcd\xc3"[below(random, 4)]);
+    return size;
+}
 
 static inline size_t model_key(enum model_shape shape, uint64_t *random, uint8_t *key)
 {
@@ -188,6 +238,14 @@ static inline size_t model_key(enum model_shape shape, uint64_t *random, uint8_t
         size = below(random, 400);
         memset(key, 0, size);
         break;
+    case PATHS:
+        return model_path(random, key);
+    case TEXTS:
+        return model_text(random, key);
+    case CLUSTERED:
+        return model_cluster(random, key, 700);
+    case HUGE_KEYS:
+        return model_cluster(random, key, below(random, 2) ? (1u << 20) - 4 : 300u << 10);
     case BINARY:
     default:
         size = below(random, 12);
@@ -201,7 +259,7 @@ static inline size_t model_key(enum model_shape shape, uint64_t *random, uint8_t
 /* `count` entries of a shape; sequences are random in [1, 3 * count]. */
 static inline void model_fill(struct model *m, enum model_shape shape, size_t count, uint64_t *random)
 {
-    static uint8_t key[65536], value[3 << 20];
+    static uint8_t key[MODEL_KEY_MAX], value[3 << 20];
     *m = (struct model){ 0 };
     for (size_t i = 0; i < count; i++) {
         size_t size = model_key(shape, random, key), value_size = below(random, 8) ? below(random, 120) : 0;
@@ -229,7 +287,7 @@ static inline struct segment *model_build(struct fixture *f, const struct model 
 {
     struct segment_builder *builder = NULL;
     struct segment *segment = NULL;
-    assert_int_equal(segment_builder_create(&f->env, &kind_ordered, f->next_id++, options, &builder), NACRE_OK);
+    assert_int_equal(segment_builder_create(&f->env, f->kind, f->next_id++, options, &builder), NACRE_OK);
     for (size_t i = 0; i < m->count; i++)
         assert_int_equal(segment_builder_add(builder, &m->items[i]), NACRE_OK);
     int status = segment_builder_finish(builder, &segment);
