@@ -44,7 +44,7 @@ static struct skiplist_node *node_create(struct skiplist *list, int height, cons
 {
     size_t links = (size_t)height * sizeof(struct skiplist_node *);
     size_t bytes = sizeof(struct skiplist_node) + links + entry->key.size + entry->value.size;
-    struct skiplist_node *node = arena_allocate(&list->arena, own_lane(list), bytes, 8);
+    struct skiplist_node *node = arena_alloc(&list->arena, own_lane(list), bytes, 8);
     if (!node)
         return NULL;
     *node = (struct skiplist_node){ slice_head(entry->key),    entry->sequence, (uint32_t)entry->value.size,

@@ -225,7 +225,7 @@ static void *alloc_slow(struct arena *arena, arena_lane *lane, size_t bytes, siz
     return memory;
 }
 
-void *arena_allocate(struct arena *arena, arena_lane *lane, size_t bytes, size_t alignment)
+void *arena_alloc(struct arena *arena, arena_lane *lane, size_t bytes, size_t alignment)
 {
     bytes = (bytes + UNIT - 1) & ~(size_t)(UNIT - 1);
     void *memory;

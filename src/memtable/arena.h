@@ -35,7 +35,7 @@ struct arena {
 int arena_init(struct arena *, struct chunk_pool *);
 void arena_destroy(struct arena *);
 /* `alignment`: a power of two from 8 to 64. NULL + detail. Any thread. */
-void *arena_allocate(struct arena *, arena_lane *, size_t bytes, size_t alignment);
+void *arena_alloc(struct arena *, arena_lane *, size_t bytes, size_t alignment);
 /* Makes sure that allocations of `bytes` together (each counted with alignment - 8), in any order and of any size,
    through ARENA_SLOTS lanes, succeed. `large`: few and big ones are expected, so they get memory of their own. */
 int arena_ensure(struct arena *, size_t bytes, bool large);

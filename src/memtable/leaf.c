@@ -40,7 +40,7 @@ struct leaf *leaf_create(struct arena *arena, arena_lane *lane, const struct ent
 {
     bool is_long = entry->key.size >= LEAF_LONG;
     size_t key_at = is_long ? LEAF_LONG_BYTES : 0, head = align8(LEAF_HEADER_BYTES + key_at + entry->key.size);
-    struct leaf *leaf = arena_allocate(arena, lane, head + version_bytes(entry, 0), 8);
+    struct leaf *leaf = arena_alloc(arena, lane, head + version_bytes(entry, 0), 8);
     if (!leaf)
         return NULL;
     struct version *version = (struct version *)((uint8_t *)leaf + head);
@@ -56,7 +56,7 @@ struct leaf *leaf_create(struct arena *arena, arena_lane *lane, const struct ent
 
 struct version *version_create(struct arena *arena, arena_lane *lane, const struct entry *entry)
 {
-    struct version *version = arena_allocate(arena, lane, version_bytes(entry, VERSION_JUMP_BYTES), 8);
+    struct version *version = arena_alloc(arena, lane, version_bytes(entry, VERSION_JUMP_BYTES), 8);
     if (version)
         version_init(version, entry, VERSION_JUMP_BYTES);
     return version;

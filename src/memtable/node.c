@@ -263,7 +263,7 @@ static void node_init(struct node *node, enum node_kind kind, const uint8_t *pre
 static struct node *node_create(struct arena *arena, arena_lane *lane, enum node_kind kind, const uint8_t *prefix,
                                 size_t size)
 {
-    struct node *node = arena_allocate(arena, lane, node_bytes[kind], NODE_ALIGNMENT);
+    struct node *node = arena_alloc(arena, lane, node_bytes[kind], NODE_ALIGNMENT);
     if (node)
         node_init(node, kind, prefix, size);
     return node;

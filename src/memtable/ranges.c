@@ -78,7 +78,7 @@ done:
 static struct range_node *range_node_create(struct memtable *table, struct slot *slot, const struct range_delete *range)
 {
     size_t begin = range->begin.size, end = range->end.size;
-    struct range_node *node = arena_allocate(&table->arena, &slot->lane, sizeof *node + begin + end, 8);
+    struct range_node *node = arena_alloc(&table->arena, &slot->lane, sizeof *node + begin + end, 8);
     if (!node)
         return NULL;
     uint8_t *bytes = (uint8_t *)(node + 1);

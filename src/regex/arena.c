@@ -78,7 +78,7 @@ static void *alloc_from_new_chunk(struct arena *a, size_t bytes)
     return memory;
 }
 
-void *arena_alloc(struct arena *a, size_t bytes)
+void *arena_take(struct arena *a, size_t bytes)
 {
     if (bytes <= ARENA_MAX)
         bytes = aligned(bytes);

@@ -10,7 +10,7 @@ struct arena;
 struct arena *arena_create(void); /* NULL with detail */
 void arena_free(struct arena *);  /* takes NULL */
 /* Aligned to 8, not zeroed. NULL with detail when there is no memory, or when the arena would hold more than ARENA_MAX bytes. */
-void *arena_alloc(struct arena *, size_t bytes);
-/* Why arena_alloc gave NULL: NACRE_NO_MEMORY or NACRE_LIMIT; NACRE_OK if it never did. */
+void *arena_take(struct arena *, size_t bytes);
+/* Why arena_take gave NULL: NACRE_NO_MEMORY or NACRE_LIMIT; NACRE_OK if it never did. */
 int arena_status(const struct arena *);
 #endif

@@ -10,7 +10,7 @@ enum { EXPANDED_BYTES_MAX = 256 }; /* (abc){3} is written out up to this size */
 
 void *syntax_alloc(struct syntax_tree *tree, size_t bytes)
 {
-    return arena_alloc(tree->arena, bytes);
+    return arena_take(tree->arena, bytes);
 }
 
 int syntax_status(const struct syntax_tree *tree)

@@ -211,7 +211,7 @@ static void what_was_ensured_is_found_through_all_lanes(void **state)
                 if (size > bytes) {
                     size = bytes;
                 }
-                uint8_t *memory = arena_allocate(&arena, &lanes[slot], size, 8);
+                uint8_t *memory = arena_alloc(&arena, &lanes[slot], size, 8);
                 assert_non_null(memory);
                 memory[0] = memory[size - 1] = 1;
                 bytes -= size;
