@@ -590,7 +590,8 @@ NACRE_API nacre_slice nacre_cursor_key(const nacre_cursor *cursor);
 NACRE_API nacre_slice nacre_cursor_value(const nacre_cursor *cursor);
 
 /* Why a cursor is not valid: an error stays in it until it is moved by seek, first or last.
-   Returns: NACRE_OK (it stands on an entry, or it came to an end), NACRE_CORRUPT, NACRE_IO, NACRE_NO_MEMORY.
+   Returns: NACRE_OK (it stands on an entry, or it came to an end), NACRE_CORRUPT, NACRE_IO, NACRE_NO_MEMORY; of a
+   cursor over matches also NACRE_CANCELLED, NACRE_TIMEOUT.
    Ownership: nothing changes hands.
    Threads: one at a time. */
 NACRE_API int nacre_cursor_status(const nacre_cursor *cursor);
@@ -635,7 +636,7 @@ NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
    begin, end   only keys in [begin, end); empty = open
    limit        matches after which a cursor is at its end, or a count stops; 0 = none
    parallelism  threads that a count may use, this one included; 0 = as many as there are processors, where it pays
-   timeout_ms   how long the call, or all moves of a cursor together, may take; 0 = no limit
+   timeout_ms   how long the call, or all moves of a cursor together (not the time between them), may take; 0 = no limit
    cancel       NULL, or a flag that must live as long as the call, or the cursor
    bytes        keys and pattern are bytes (Latin-1: each byte is a character), not UTF-8
    reverse      a cursor goes from the greatest match down

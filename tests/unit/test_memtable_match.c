@@ -333,6 +333,39 @@ static void a_walk_that_finds_nothing_asks_whether_to_stop(void **state)
     fixture_free(&f);
 }
 
+static void samples_cut_a_table_in_parts_of_about_the_same_size(void **state)
+{
+    (void)state;
+    static const unsigned entries[] = { 0, 1, 5, 3000, 50000 };
+    for (size_t e = 0; e < sizeof entries / sizeof *entries; e++) {
+        struct fixture f;
+        struct buffer keys = { 0 };
+        size_t made, parts = 0, largest = 0;
+        fixture_create(&f, KEYS_TINY, 0, 1);
+        fill_paths(f.table, entries[e]);
+        assert_int_equal(memtable_sample_keys(f.table, 15, &keys, &made), NACRE_OK);
+        assert_int_equal(made, entries[e] > 15 ? 15 : 0);
+        struct reader in = reader_of(buffer_slice(&keys));
+        struct cursor *c;
+        assert_int_equal(memtable_cursor_create(f.table, &c), NACRE_OK);
+        cursor_first(c);
+        for (size_t i = 0; i <= made; i++) {
+            nacre_slice to = i < made ? reader_slice(&in) : slice_text("~");
+            size_t part = 0;
+            for (; c->valid && slice_compare(c->entry.key, to) < 0; cursor_next(c))
+                part++;
+            parts += part > 0;
+            largest = part > largest ? part : largest;
+        }
+        assert_true(in.ok && in.at == in.end);
+        assert_int_equal(parts, entries[e] ? made + 1 : 0);
+        assert_true(made == 0 || largest <= entries[e] / 4);
+        cursor_close(c);
+        buffer_free(&keys);
+        fixture_free(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +374,7 @@ int main(void)
         cmocka_unit_test(random_walks_with_changes_of_direction_agree),
         cmocka_unit_test(a_walk_misses_nothing_old_while_nodes_are_replaced_under_it),
         cmocka_unit_test(nothing_old_is_missed_while_threads_put),
+        cmocka_unit_test(samples_cut_a_table_in_parts_of_about_the_same_size),
         cmocka_unit_test(a_prefix_is_found_without_walking_the_rest),
         cmocka_unit_test(a_decision_that_fails_is_the_cursors_status_until_the_next_seek),
         cmocka_unit_test(a_walk_that_finds_nothing_asks_whether_to_stop),
