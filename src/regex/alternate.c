@@ -6,7 +6,7 @@
    One thread at a time per tree, no locks. */
 #include "regex/nodes.h"
 #include "regex/analysis.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 struct alternatives {
     struct syntax_node **items;

@@ -8,7 +8,7 @@
 #include "regex/literals.h"
 #include "regex/nodes.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 struct work {
     struct syntax_tree *tree;

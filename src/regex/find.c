@@ -13,7 +13,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "regex/program.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 struct thread {
     uint32_t id;

@@ -2,7 +2,7 @@
    One thread at a time per arena, no locks. */
 #include "regex/gram_sets.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { CLASS_STRINGS_MAX = 128, LETTERS_OF_A_USEFUL_CLASS = 20, BYTES_OF_A_USEFUL_CLASS = 40 };
 

@@ -1,6 +1,6 @@
 /* Gram queries: and, or, and what makes them small.
      in an AND   a leaf goes when a longer leaf holds it, an OR when a leaf or another OR implies it;
-     in an OR    a leaf goes when it holds a shorter leaf, an AND when it implies a leaf.
+     in an OR    a leaf goes when it holds a shorter leaf, an AND when it implies a leaf; leaves of all alternatives are taken out.
    A query may always be weakened (a part of an AND dropped, ANY in the place of a large OR): it is a necessary condition.
    One thread at a time per arena, no locks. */
 #include "regex/gram_query.h"
@@ -9,21 +9,28 @@
 const struct gram_query gram_query_any = { .operation = GRAM_ANY };
 const struct gram_query gram_query_none = { .operation = GRAM_NONE };
 
-static int compare_grams(const void *a, const void *b)
+/* Shell's sort: lists are short, nearly in order, and the comparison is inline. */
+static void sort_grams(gram *grams, uint32_t count)
 {
-    gram x = *(const gram *)a, y = *(const gram *)b;
-    return x < y ? -1 : x > y;
+    for (uint32_t gap = count / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11) {
+        for (uint32_t i = gap; i < count; i++) {
+            gram g = grams[i];
+            uint32_t j = i;
+            for (; j >= gap && grams[j - gap] > g; j -= gap)
+                grams[j] = grams[j - gap];
+            grams[j] = g;
+        }
+    }
 }
 
 uint32_t grams_order(gram *grams, uint32_t count)
 {
     bool ordered = true;
     for (uint32_t i = 1; i < count && ordered; i++)
-        ordered = grams[i - 1] < grams[i];
-    if (ordered)
-        return count;
-    qsort(grams, count, sizeof *grams, compare_grams);
-    uint32_t kept = 1;
+        ordered = grams[i - 1] <= grams[i];
+    if (!ordered)
+        sort_grams(grams, count);
+    uint32_t kept = count > 0;
     for (uint32_t i = 1; i < count; i++)
         if (grams[i] != grams[kept - 1])
             grams[kept++] = grams[i];
@@ -55,6 +62,8 @@ static bool has_leaf(const struct gram_query *query, gram g)
     if (query->operation == GRAM_LEAF)
         return query->leaf == g;
     uint32_t low = 0, high = query->count;
+    if (high == 0 || query->children[0]->operation != GRAM_LEAF || gram_size(query->children[0]->leaf) > gram_size(g))
+        return false; /* the shortest ones come first */
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         const struct gram_query *child = query->children[middle];
@@ -64,6 +73,16 @@ static bool has_leaf(const struct gram_query *query, gram g)
             high = middle;
     }
     return low < query->count && query->children[low]->operation == GRAM_LEAF && query->children[low]->leaf == g;
+}
+
+static bool same_leaves(const struct gram_query *a, const struct gram_query *b)
+{
+    bool same = a->count == b->count;
+    for (uint32_t i = 0; i < a->count && same; i++)
+        same = a->children[i] == b->children[i] ||
+               (a->children[i]->operation == GRAM_LEAF && b->children[i]->operation == GRAM_LEAF &&
+                a->children[i]->leaf == b->children[i]->leaf);
+    return same;
 }
 
 /* Is every key of `query` one of `other`, an OR or a leaf? False may mean that it was not seen. */
@@ -86,6 +105,8 @@ static bool implies(const struct gram_query *query, const struct gram_query *oth
                 return true;
         return false;
     case GRAM_OR:
+        if (other->operation == GRAM_OR && same_leaves(query, other))
+            return true;
         for (uint32_t i = 0; i < query->count; i++)
             if (!implies(query->children[i], other))
                 return false;
@@ -235,12 +256,83 @@ static bool holds_shorter_leaf(const struct gram_query *child, const struct gram
     return false;
 }
 
+static bool has_all_along(const struct gram_query *query, gram g)
+{
+    return query->operation == GRAM_AND ? has_leaf(query, g) : query->operation == GRAM_LEAF && query->leaf == g;
+}
+
+/* An alternative without the leaves that are taken out of all. */
+static const struct gram_query *without(struct arena *arena, const struct gram_query *query,
+                                        const struct gram_query *shared)
+{
+    if (query->operation == GRAM_LEAF)
+        return &gram_query_any;
+    const struct gram_query **children = arena_take(arena, query->count * sizeof *children);
+    uint32_t count = 0;
+    for (uint32_t i = 0; children && i < query->count; i++)
+        if (query->children[i]->operation != GRAM_LEAF || !has_leaf(shared, query->children[i]->leaf))
+            children[count++] = query->children[i];
+    if (!children || count == 0)
+        return children ? &gram_query_any : NULL;
+    return finish(arena, GRAM_AND, children, count);
+}
+
+/* (x & a) | (x & b) as x & (a | b). NULL in *result: no leaf is in all alternatives. */
+static bool factor(struct arena *arena, const struct gram_query *const *children, uint32_t count,
+                   const struct gram_query **result)
+{
+    const struct gram_query *first = children[count - 1];
+    *result = NULL;
+    if (count < 2 || children[0]->operation == GRAM_LEAF || first->operation != GRAM_AND)
+        return true;
+    const struct gram_query **shared = arena_take(arena, (first->count + 1) * sizeof *shared);
+    if (!shared)
+        return false;
+    struct gram_query all = { .operation = GRAM_AND, .children = shared };
+    for (uint32_t i = 0; i < first->count && first->children[i]->operation == GRAM_LEAF; i++) {
+        bool in_all = true;
+        for (uint32_t j = 0; j < count && in_all; j++)
+            in_all = has_all_along(children[j], first->children[i]->leaf);
+        if (in_all)
+            shared[all.count++] = first->children[i];
+    }
+    if (all.count == 0)
+        return true;
+    const struct gram_query **rest = arena_take(arena, count * sizeof *rest);
+    for (uint32_t i = 0; rest && i < count; i++)
+        if (!(rest[i] = without(arena, children[i], &all)))
+            return false;
+    shared[all.count] = rest ? gram_query_or(arena, rest, count) : NULL;
+    *result = shared[all.count] ? gram_query_and(arena, shared, all.count + 1) : NULL;
+    return *result != NULL;
+}
+
+/* In order: leaves that stay come before those that they make superfluous, as shorter ones are less. Gives the new count. */
+static uint32_t drop_superfluous(const struct gram_query **children, uint32_t count, uint32_t *total)
+{
+    uint32_t leaves = 0, length = 0;
+    while (leaves < count && children[leaves]->operation == GRAM_LEAF)
+        leaves++;
+    *total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct gram_query before = { .operation = GRAM_OR,
+                                           .children = children,
+                                           .count = length < leaves ? length : leaves };
+        bool shortest = i < leaves && gram_size(children[i]->leaf) == gram_size(children[0]->leaf);
+        if (shortest || !holds_shorter_leaf(children[i], &before)) {
+            *total += leaf_count(children[i]);
+            children[length++] = children[i];
+        }
+    }
+    return length;
+}
+
 const struct gram_query *gram_query_or(struct arena *arena, const struct gram_query *const *parts, uint32_t count)
 {
-    const struct gram_query **children = flatten(arena, parts, &count, GRAM_OR);
+    const struct gram_query **children = flatten(arena, parts, &count, GRAM_OR), *factored;
     if (!children)
         return NULL;
-    uint32_t kept = 0;
+    uint32_t kept = 0, total;
     for (uint32_t i = 0; i < count; i++) {
         if (children[i]->operation == GRAM_ANY)
             return children[i];
@@ -249,22 +341,12 @@ const struct gram_query *gram_query_or(struct arena *arena, const struct gram_qu
     }
     if (kept == 0)
         return &gram_query_none;
-    kept = order_children(children, kept);
-    uint32_t leaves = 0, total = 0;
-    while (leaves < kept && children[leaves]->operation == GRAM_LEAF)
-        leaves++;
-    /* In order: leaves that stay come before those that they make superfluous, as shorter ones are less. */
-    uint32_t length = 0;
-    for (uint32_t i = 0; i < kept; i++) {
-        const struct gram_query before = { .operation = GRAM_OR,
-                                           .children = children,
-                                           .count = length < leaves ? length : leaves };
-        if (!holds_shorter_leaf(children[i], &before)) {
-            total += leaf_count(children[i]);
-            children[length++] = children[i];
-        }
-    }
-    return total > QUERY_LEAVES_MAX ? &gram_query_any : finish(arena, GRAM_OR, children, length);
+    kept = drop_superfluous(children, order_children(children, kept), &total);
+    if (total > QUERY_LEAVES_MAX)
+        return &gram_query_any;
+    if (!factor(arena, children, kept, &factored))
+        return NULL;
+    return factored ? factored : finish(arena, GRAM_OR, children, kept);
 }
 
 /* ---- from grams ---- */

@@ -7,7 +7,7 @@
 #include "regex/gram_sets.h"
 #include <stdlib.h>
 
-enum { WINDOWS_PER_QUERY_MAX = 2048, UNIGRAM_LETTERS_MAX = 12 };
+enum { WINDOWS_PER_QUERY_MAX = 2048, UNIGRAM_LETTERS_MAX = 12, PAIRS_MAX = 8 };
 
 /* ---- joining two strings at an edge of the key ---- */
 
@@ -100,10 +100,12 @@ static int compare_strings(const void *a, const void *b)
 
 static uint32_t order_strings(struct gram_string *items, uint32_t count)
 {
-    if (count < 2)
-        return count;
-    qsort(items, count, sizeof *items, compare_strings);
-    uint32_t kept = 1;
+    bool ordered = true;
+    for (uint32_t i = 1; i < count && ordered; i++)
+        ordered = compare_strings(&items[i - 1], &items[i]) <= 0;
+    if (!ordered)
+        qsort(items, count, sizeof *items, compare_strings);
+    uint32_t kept = count > 0;
     for (uint32_t i = 1; i < count; i++)
         if (compare_strings(&items[i], &items[kept - 1]) != 0)
             items[kept++] = items[i];
@@ -213,17 +215,29 @@ static const struct gram_query *string_query(struct arena *arena, const struct g
     return gram_query_all_of(arena, grams, count);
 }
 
+/* Of many strings of up to four symbols: one of their first three, and one of their last three. */
+static const struct gram_query *short_strings_query(struct arena *arena, const struct gram_strings *strings)
+{
+    gram first[GRAM_SET_MAX], last[GRAM_SET_MAX];
+    for (uint32_t i = 0; i < strings->count; i++) {
+        const struct gram_string *s = &strings->items[i];
+        uint32_t n = s->size < 3 ? s->size : 3;
+        first[i] = n ? gram_of(s->bytes, n) : 0;
+        last[i] = n ? gram_of(s->bytes + s->size - n, n) : 0;
+    }
+    const struct gram_query *parts[2] = { one_of(arena, first, strings->count), one_of(arena, last, strings->count) };
+    return parts[0] && parts[1] ? gram_query_and(arena, parts, 2) : NULL;
+}
+
 const struct gram_query *gram_strings_query(struct arena *arena, const struct gram_strings *strings)
 {
     if (strings->count == 1)
         return string_query(arena, strings->items, WINDOWS_PER_QUERY_MAX);
-    gram single[GRAM_SET_MAX];
-    uint32_t singles = 0;
+    uint32_t longest = 0;
     for (uint32_t i = 0; i < strings->count; i++)
-        if (strings->items[i].size <= 3 && strings->items[i].size > 0)
-            single[singles++] = gram_of(strings->items[i].bytes, strings->items[i].size);
-    if (singles == strings->count)
-        return one_of(arena, single, singles);
+        longest = strings->items[i].size > longest ? strings->items[i].size : longest;
+    if (longest <= 3 || (longest == 4 && strings->count > PAIRS_MAX))
+        return short_strings_query(arena, strings);
     const struct gram_query **parts = arena_take(arena, (strings->count + 1) * sizeof *parts);
     for (uint32_t i = 0; parts && i < strings->count; i++)
         if (!(parts[i] = string_query(arena, &strings->items[i], WINDOWS_PER_QUERY_MAX / strings->count)))

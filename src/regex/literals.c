@@ -2,7 +2,7 @@
    One thread at a time per arena, no locks. */
 #include "regex/literals.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { LITERALS_DEPTH_MAX = 128 };
 

@@ -4,7 +4,7 @@
 #include "regex/analysis.h"
 #include "regex/arena.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { EXPANDED_BYTES_MAX = 256 }; /* (abc){3} is written out up to this size */
 

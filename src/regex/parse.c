@@ -12,7 +12,7 @@
 #include "regex/arena.h"
 #include "regex/nodes.h"
 #include "regex/unicode.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 enum { SHOWN_BYTES_MAX = 40, RANGES_MAX = 1 << 20 };
 

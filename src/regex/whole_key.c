@@ -12,7 +12,7 @@
    Threads: one at a time. No locks. */
 #include "base/memory.h"
 #include "regex/lazy_dfa.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 
 #define REPLACEMENT      "\xEF\xBF\xBD" /* U+FFFD */
 #define REPLACEMENT_SIZE 3u

@@ -1,7 +1,8 @@
 /* Opening, searching and walking the trie over the separators of blocks; block_trie_format.h has the bytes.
 
    The children of a node follow in number those of all nodes before it. So the first child of node v, whose bits begin at b, is the number of ones before b, plus
-   one for the root: b - v + 1. And b lies behind the v-th zero.
+   one for the root: b - v + 1, as there are v zeros before b. A directory says where the bits of each node begin, so that a step downwards waits for two
+   loads only: the labels of the children, and the place of one of them.
 
    Invariants of an open trie:
    1. louds has a zero per node and a one per node but the root; a child's number is greater than its parent's.
@@ -14,6 +15,9 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "strings/block_trie_format.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 static inline bool bit_at(const uint8_t *bits, uint64_t i)
 {
@@ -21,48 +25,18 @@ static inline bool bit_at(const uint8_t *bits, uint64_t i)
 }
 static inline uint32_t first_of(const struct block_trie *t, uint32_t node)
 {
-    return load_u32(t->places + 8 * (size_t)node);
+    return load_u32(t->places + TRIE_PLACE * (size_t)node);
 }
-static inline uint32_t edge_end(const struct block_trie *t, uint32_t node)
+static inline uint32_t bits_of(const struct block_trie *t, uint32_t node)
 {
-    return load_u32(t->places + 8 * (size_t)node + 4);
+    return load_u32(t->places + TRIE_PLACE * (size_t)node + 4);
 }
 static inline nacre_slice edge_of(const struct block_trie *t, uint32_t node)
 {
-    uint32_t begin = node ? edge_end(t, node - 1) : 0;
-    return slice_of(t->edges + begin, edge_end(t, node) - begin);
-}
-static inline uint64_t zeros_of(const struct block_trie *t, uint32_t word)
-{
-    return ~load_u64(t->louds + 8 * (size_t)word);
-}
-
-/* Where the bits of the node begin: behind the zero of the node before it. */
-static inline uint32_t bits_of(const struct block_trie *t, uint32_t node)
-{
-    uint32_t skip = node % TRIE_SELECT_EVERY, group = node / TRIE_SELECT_EVERY;
-    uint32_t bit = group ? load_u32(t->select + 4 * (size_t)(group - 1)) : 0;
-    if (skip == 0)
-        return bit;
-    uint32_t word = bit / 64;
-    uint64_t zeros = zeros_of(t, word) & (UINT64_MAX << (bit % 64));
-    for (uint32_t count; (count = (uint32_t)__builtin_popcountll(zeros)) < skip; zeros = zeros_of(t, ++word))
-        skip -= count;
-    while (--skip)
-        zeros &= zeros - 1;
-    return word * 64 + (uint32_t)__builtin_ctzll(zeros) + 1;
-}
-
-/* How many ones there are from `bit` on, up to the next zero. */
-static inline uint32_t ones_from(const struct block_trie *t, uint32_t bit)
-{
-    uint32_t word = bit / 64;
-    uint64_t zeros = zeros_of(t, word) >> (bit % 64);
-    if (zeros)
-        return (uint32_t)__builtin_ctzll(zeros);
-    uint32_t count = 64 - bit % 64;
-    for (; (zeros = zeros_of(t, ++word)) == 0; count += 64) {}
-    return count + (uint32_t)__builtin_ctzll(zeros);
+    const uint8_t *place = t->places + TRIE_PLACE * (size_t)node;
+    if (place[8] != TRIE_EDGE_FAR)
+        return slice_of(place + 9, place[8]);
+    return slice_of(t->edges + load_u32(place + 12), load_u32(place + 8) >> 8);
 }
 
 /* ---- opening ---- */
@@ -71,6 +45,27 @@ static int misfit(const struct container *c, const char *what, uint64_t which, u
 {
     return fail(NACRE_CORRUPT, "%s: block trie: %s %llu: %llu does not fit", c->path, what, (unsigned long long)which,
                 (unsigned long long)found);
+}
+
+/* Invariant 2, but for the order of labels. */
+static int check_edges(const struct container *c, const struct block_trie *t, uint32_t edges)
+{
+    uint64_t far = 0;
+    for (uint32_t node = 0; node < t->nodes; node++) {
+        const uint8_t *place = t->places + TRIE_PLACE * (size_t)node;
+        uint32_t size = place[8];
+        if (size == TRIE_EDGE_FAR) {
+            size = load_u32(place + 8) >> 8;
+            if (load_u32(place + 12) != far || size <= TRIE_EDGE_INSIDE || size > edges - far)
+                return misfit(c, "edge of node", node, size);
+            far += size;
+        }
+        if ((node == 0) != (size == 0) || (place[8] != TRIE_EDGE_FAR && size > TRIE_EDGE_INSIDE))
+            return misfit(c, "edge of node", node, size);
+        if (t->labels[node] != (node ? *(const uint8_t *)edge_of(t, node).data : 0))
+            return misfit(c, "label of node", node, t->labels[node]);
+    }
+    return far == edges ? NACRE_OK : misfit(c, "end of the edges", edges, far);
 }
 
 static int lay_out(const struct container *c, nacre_slice section, uint32_t blocks, struct block_trie *t)
@@ -86,33 +81,18 @@ static int lay_out(const struct container *c, nacre_slice section, uint32_t bloc
     t->bytes = section.data;
     t->blocks = blocks;
     t->nodes = (uint32_t)nodes;
-    t->louds = reader_bytes(&in, 8 * trie_louds_words(t->nodes)).data;
-    t->terminal = reader_bytes(&in, 8 * trie_terminal_words(t->nodes)).data;
-    t->select = reader_bytes(&in, 4 * trie_select_count(t->nodes)).data;
-    t->places = reader_bytes(&in, 8 * (size_t)nodes).data;
+    size_t louds = 8 * trie_louds_words(t->nodes), terminal = 8 * trie_terminal_words(t->nodes);
+    t->louds = reader_bytes(&in, louds).data;
+    t->terminal = reader_bytes(&in, terminal).data;
+    reader_bytes(&in, trie_front_bytes(t->nodes) - TRIE_HEADER - louds - terminal);
+    t->places = reader_bytes(&in, TRIE_PLACE * ((size_t)nodes + 1)).data;
     t->labels = reader_bytes(&in, (size_t)nodes).data;
     t->edges = reader_bytes(&in, edges).data;
     if (!in.ok || in.at != in.end)
         return misfit(c, "size of the section", section.size, edges);
-    return edge_end(t, t->nodes - 1) == edges ? NACRE_OK
-                                              : misfit(c, "end of the edges", edges, edge_end(t, t->nodes - 1));
-}
-
-/* Invariant 2, but for the order of labels. The last end is right already, so none is too great when they ascend. */
-static int check_edges(const struct container *c, const struct block_trie *t)
-{
-    uint32_t begin = edge_end(t, 0), edges = edge_end(t, t->nodes - 1);
-    if (begin != 0 || t->labels[0] != 0)
-        return misfit(c, "edge of node", 0, begin);
-    for (uint32_t node = 1; node < t->nodes; node++) {
-        uint32_t end = edge_end(t, node);
-        if (end <= begin || end > edges)
-            return misfit(c, "end of the edge of node", node, end);
-        if (t->labels[node] != t->edges[begin])
-            return misfit(c, "label of node", node, t->labels[node]);
-        begin = end;
-    }
-    return NACRE_OK;
+    if (first_of(t, t->nodes) != blocks || bits_of(t, t->nodes) != 2 * nodes - 1)
+        return misfit(c, "place behind node", nodes - 1, bits_of(t, t->nodes));
+    return check_edges(c, t, edges);
 }
 
 /* The children [child, child + count) of a node; makes their ends known. */
@@ -143,8 +123,7 @@ static int check_nodes(const struct container *c, const struct block_trie *t, ui
     if (first_of(t, 0) != 0 || !bit_at(t->terminal, 0))
         return misfit(c, "root", 0, first_of(t, 0));
     for (uint32_t node = 0; node < t->nodes; node++) {
-        if (node % TRIE_SELECT_EVERY == 0 && node &&
-            load_u32(t->select + 4 * (size_t)(node / TRIE_SELECT_EVERY - 1)) != bit)
+        if (bits_of(t, node) != bit)
             return misfit(c, "place of the bits of node", node, bit);
         uint32_t count = 0;
         for (; bit < bits && bit_at(t->louds, bit); bit++)
@@ -163,8 +142,6 @@ int block_trie_open(const struct container *c, nacre_slice section, uint32_t blo
 {
     *t = (struct block_trie){ 0 };
     int status = lay_out(c, section, blocks, t);
-    if (status == NACRE_OK)
-        status = check_edges(c, t);
     if (status != NACRE_OK)
         return status;
     uint32_t *afters = memory_alloc((size_t)t->nodes * sizeof *afters);
@@ -180,40 +157,62 @@ int block_trie_open(const struct container *c, nacre_slice section, uint32_t blo
 /* The first of the ascending labels that is >= `byte`. */
 static inline uint32_t label_at_least(const uint8_t *labels, uint32_t count, uint8_t byte)
 {
-    uint32_t low = 0;
-    while (count - low > 8) {
-        uint32_t middle = low + (count - low) / 2;
-        if (labels[middle] < byte)
-            low = middle + 1;
-        else
-            count = middle;
+    uint32_t i = 0;
+#if defined(__SSE2__)
+    /* Over the end: there are edges, other sections and the footer behind them. */
+    const __m128i wanted = _mm_set1_epi8((char)byte);
+    for (; i < count; i += 16) {
+        __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(labels + i));
+        uint32_t not_less = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(some, wanted), some));
+        if (not_less) {
+            i += (uint32_t)__builtin_ctz(not_less);
+            return i < count ? i : count;
+        }
     }
-    while (low < count && labels[low] < byte)
-        low++;
-    return low;
+    return count;
+#else
+    while (i < count && labels[i] < byte)
+        i++;
+    return i;
+#endif
+}
+
+/* How many bytes of the edge the key goes along with. */
+static inline size_t along_edge(const struct block_trie *t, uint32_t node, const uint8_t *key, size_t left,
+                                size_t *size)
+{
+    const uint8_t *place = t->places + TRIE_PLACE * (size_t)node;
+    if (place[8] != TRIE_EDGE_FAR && left >= 8) {
+        uint64_t differ = (load_u64(place + 8) >> 8) ^ load_u64(key);
+        size_t same = (size_t)__builtin_ctzll(differ | UINT64_C(1) << 56) / 8;
+        *size = place[8];
+        return same < *size ? same : *size;
+    }
+    nacre_slice edge = edge_of(t, node);
+    *size = edge.size;
+    return slice_shared_prefix(edge, slice_of(key, left));
 }
 
 uint32_t block_trie_find(const struct block_trie *t, nacre_slice key)
 {
     const uint8_t *at = key.data, *end = key.size ? at + key.size : at;
-    uint32_t node = 0, after = t->blocks;
+    uint32_t node = 0, after = t->nodes; /* `after`: the node that begins where the blocks of this one end */
     for (;;) {
         if (at == end) /* the path is the key: all below it is greater */
             return first_of(t, node) - !bit_at(t->terminal, node);
-        uint32_t bit = bits_of(t, node), count = ones_from(t, bit), child = bit - node + 1;
+        uint32_t bits = bits_of(t, node), count = bits_of(t, node + 1) - bits - 1, child = bits - node + 1;
         uint32_t i = label_at_least(t->labels + child, count, *at);
         if (i == count)
-            return after - 1;
+            return first_of(t, after) - 1;
         child += i;
-        uint32_t first = first_of(t, child);
         if (t->labels[child] != *at)
-            return first - 1;
-        if (i + 1 < count)
-            after = first_of(t, child + 1);
-        nacre_slice edge = edge_of(t, child);
-        size_t left = (size_t)(end - at), same = slice_shared_prefix(edge, slice_of(at, left));
-        if (same < edge.size)
-            return same < left && ((const uint8_t *)edge.data)[same] < at[same] ? after - 1 : first - 1;
+            return first_of(t, child) - 1;
+        after = i + 1 < count ? child + 1 : after;
+        size_t size, left = (size_t)(end - at), same = along_edge(t, child, at, left, &size);
+        if (same < size) {
+            bool below = same < left && ((const uint8_t *)edge_of(t, child).data)[same] < at[same];
+            return first_of(t, below ? after : child) - 1;
+        }
         at += same;
         node = child;
     }

@@ -15,7 +15,7 @@ struct block_trie {
     const uint8_t *bytes; /* the section */
     uint32_t blocks, nodes;
     /* private parts: block_trie.c */
-    const uint8_t *louds, *select, *terminal, *places, *labels, *edges;
+    const uint8_t *louds, *terminal, *places, *labels, *edges;
 };
 /* From a checked section; *trie points into it. All structure is checked here (nothing is believed later): NACRE_CORRUPT. */
 int block_trie_open(const struct container *, nacre_slice section, uint32_t blocks, struct block_trie *);

@@ -16,7 +16,7 @@ struct making {
     const struct block_trie_builder *builder;
     struct node *nodes;
     uint32_t count; /* nodes there are */
-    uint8_t *louds, *terminal, *select, *places, *labels;
+    uint8_t *louds, *terminal, *places, *labels;
     uint64_t bit;
 };
 
@@ -100,47 +100,65 @@ static void make_nodes(struct making *m)
     m->labels[0] = 0;
     m->count = 1;
     for (uint32_t i = 0; i < m->count; i++) {
-        if (i % TRIE_SELECT_EVERY == 0 && i)
-            store_u32(m->select + 4 * (size_t)(i / TRIE_SELECT_EVERY - 1), (uint32_t)m->bit);
+        store_u32(m->places + TRIE_PLACE * (size_t)i, m->nodes[i].first);
+        store_u32(m->places + TRIE_PLACE * (size_t)i + 4, (uint32_t)m->bit);
         add_children(m, i);
     }
 }
 
+/* In the place, or in the edges and its place says where. */
+static int put_edge(uint8_t *place, nacre_slice edge, struct buffer *edges)
+{
+    memset(place + 8, 0, 8);
+    if (edge.size <= TRIE_EDGE_INSIDE) {
+        place[8] = (uint8_t)edge.size;
+        if (edge.size)
+            memcpy(place + 9, edge.data, edge.size);
+        return NACRE_OK;
+    }
+    if (edge.size > NACRE_STRING_KEY_MAX || edges->size > UINT32_MAX - edge.size)
+        return fail(NACRE_LIMIT, "an edge of %zu bytes behind %zu others", edge.size, edges->size);
+    store_u32(place + 8, TRIE_EDGE_FAR | (uint32_t)edge.size << 8);
+    store_u32(place + 12, (uint32_t)edges->size);
+    return buffer_append(edges, edge.data, edge.size);
+}
+
 /* Parents come before their children, so the depth of the parent is known from the walk over the bits. */
-static int append_edges(const struct making *m, struct buffer *edges)
+static int put_edges(const struct making *m, struct buffer *edges)
 {
     uint64_t bit = 0;
     uint32_t child = 1;
-    int status = NACRE_OK;
-    store_u32(m->places, 0);
-    store_u32(m->places + 4, 0);
+    int status = put_edge(m->places, (nacre_slice){ NULL, 0 }, edges);
     for (uint32_t i = 0; i < m->count; i++, bit++) {
         for (; m->louds[bit / 8] >> (bit % 8) & 1; bit++, child++) {
             const struct node *n = &m->nodes[child];
             uint32_t begin = m->nodes[i].depth;
-            status =
-                buffer_append(edges, (const uint8_t *)separator(m->builder, n->first).data + begin, n->depth - begin);
+            nacre_slice edge =
+                slice_of((const uint8_t *)separator(m->builder, n->first).data + begin, n->depth - begin);
+            status = put_edge(m->places + TRIE_PLACE * (size_t)child, edge, edges);
             if (status != NACRE_OK)
                 return status;
-            if (edges->size > UINT32_MAX)
-                return fail(NACRE_LIMIT, "edges of more than 4 GiB");
-            store_u32(m->places + 8 * (size_t)child, n->first);
-            store_u32(m->places + 8 * (size_t)child + 4, (uint32_t)edges->size);
         }
     }
+    uint8_t *behind = m->places + TRIE_PLACE * (size_t)m->count;
+    store_u32(behind, m->builder->blocks);
+    store_u32(behind + 4, (uint32_t)m->bit);
+    memset(behind + 8, 0, 8);
     return status;
 }
 
 static int append_section(const struct making *m, const struct buffer *edges, struct buffer *out)
 {
+    static const uint8_t zeros[TRIE_PLACE];
+    size_t louds = 8 * trie_louds_words(m->count), terminal = 8 * trie_terminal_words(m->count);
     const struct {
         const void *data;
         size_t size;
     } parts[] = {
-        { m->louds, 8 * trie_louds_words(m->count) },
-        { m->terminal, 8 * trie_terminal_words(m->count) },
-        { m->select, 4 * trie_select_count(m->count) },
-        { m->places, 8 * (size_t)m->count },
+        { m->louds, louds },
+        { m->terminal, terminal },
+        { zeros, trie_front_bytes(m->count) - TRIE_HEADER - louds - terminal },
+        { m->places, TRIE_PLACE * ((size_t)m->count + 1) },
         { m->labels, m->count },
         { edges->data, edges->size },
     };
@@ -165,14 +183,13 @@ int block_trie_builder_make(const struct block_trie_builder *b, struct buffer *s
         .nodes = memory_alloc((size_t)most * sizeof *m.nodes),
         .louds = memory_zalloc(8 * trie_louds_words(most)),
         .terminal = memory_zalloc(8 * trie_terminal_words(most)),
-        .select = memory_alloc(4 * trie_select_count(most) + 1),
-        .places = memory_alloc(8 * (size_t)most),
+        .places = memory_alloc(TRIE_PLACE * ((size_t)most + 1)),
         .labels = memory_alloc(most),
     };
-    int status = m.nodes && m.louds && m.terminal && m.select && m.places && m.labels ? NACRE_OK : NACRE_NO_MEMORY;
+    int status = m.nodes && m.louds && m.terminal && m.places && m.labels ? NACRE_OK : NACRE_NO_MEMORY;
     if (status == NACRE_OK) {
         make_nodes(&m);
-        status = append_edges(&m, &edges);
+        status = put_edges(&m, &edges);
     }
     if (status == NACRE_OK)
         status = append_section(&m, &edges, section);
@@ -180,7 +197,6 @@ int block_trie_builder_make(const struct block_trie_builder *b, struct buffer *s
     memory_free(m.nodes);
     memory_free(m.louds);
     memory_free(m.terminal);
-    memory_free(m.select);
     memory_free(m.places);
     memory_free(m.labels);
     return status;

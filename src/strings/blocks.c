@@ -262,6 +262,7 @@ int strings_find(struct strings_reader *r, nacre_slice key, uint32_t *block, uin
     if (r->blocks == 0)
         return NACRE_OK;
     uint32_t at = block_trie_find(&r->trie, key);
+    strings_prefetch_block(r, at);
     int status = strings_view_block(r, at, b);
     if (status != NACRE_OK)
         return status;

@@ -45,6 +45,7 @@ int strings_get(void *reader, const struct lookup *lookup, struct entry *entry, 
     struct key_block b;
     bool equal;
     uint32_t block = block_trie_find(&r->trie, lookup->key);
+    strings_prefetch_block(r, block);
     status = strings_view_block(r, block, &b);
     if (status != NACRE_OK)
         return status;

@@ -21,7 +21,7 @@
 #include "base/varint.h"
 #include "strings/gram_dictionary.h"
 #include "strings/posting_list.h"
-#include "strings/utf8_repair.h"
+#include "base/utf8.h"
 
 #define PAGE_GRAMS       256u
 #define PAGES_OF_2       65536u /* pages of grams of two bytes: behind those of three, by the first byte */

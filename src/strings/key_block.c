@@ -5,6 +5,9 @@
       that of key i.
    No locks; any thread. */
 #include "strings/key_block.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 static inline uint32_t number_at(const uint8_t *numbers, uint32_t i, bool wide)
 {
@@ -117,34 +120,120 @@ int key_block_step_back(const struct key_block *b, uint32_t i, uint32_t *at, str
     return NACRE_OK;
 }
 
-/* `key` is without the shared bytes. While all keys so far are less than it, `matched` is what it has in common with the last of them: a key that
+/* How a search goes through the keys. While all keys so far are less than the one looked for, `matched` is what it has in common with the last of them: a key that
    has more in common with that one is less, too, and one that has less in common is greater. Only one that has just as much is compared. */
-static inline __attribute__((always_inline)) uint32_t scan(const struct key_block *b, const uint8_t *key, size_t size,
-                                                           bool wide, bool *equal)
+struct scan {
+    const uint8_t *key; /* without the shared bytes */
+    size_t size, matched;
+    bool equal;
+};
+
+/* `same` bytes are in common behind s->matched. True when the key, which has `len` bytes there, is not less; else it is the last one now. */
+static inline bool decide(struct scan *s, const uint8_t *at, size_t len, size_t same)
 {
-    size_t matched = 0;
+    size_t left = s->size - s->matched;
+    if (same == left) {
+        s->equal = len == left;
+        return true;
+    }
+    if (same < len && at[same] > s->key[s->matched + same])
+        return true;
+    s->matched += same;
+    return false;
+}
+
+static uint32_t scan_each(const struct key_block *b, struct scan *s)
+{
+    bool wide = b->flags & KEY_BLOCK_WIDE;
     const uint8_t *at = b->stream;
-    uint32_t i = 0, count = b->count;
-    const uint8_t *lcps = b->lcps, *lens = b->lens;
-    for (; i < count; i++) {
-        uint32_t lcp = number_at(lcps, i, wide), len = number_at(lens, i, wide);
-        if (lcp == matched) {
-            size_t left = size - matched;
-            size_t same = slice_shared_prefix(slice_of(at, len), slice_of(key + matched, left));
-            if (same == left) {
-                *equal = len == left;
-                return i;
-            }
-            if (same < len && at[same] > key[matched + same])
-                return i;
-            matched += same;
-        } else if (lcp < matched) {
+    for (uint32_t i = 0; i < b->count; i++) {
+        uint32_t lcp = number_at(b->lcps, i, wide), len = number_at(b->lens, i, wide);
+        if (lcp < s->matched)
             return i;
+        if (lcp == s->matched) {
+            nacre_slice rest = slice_of(s->key + s->matched, s->size - s->matched);
+            if (decide(s, at, len, slice_shared_prefix(slice_of(at, len), rest)))
+                return i;
         }
         at += len;
     }
-    return i;
+    return b->count;
 }
+
+#if defined(__SSE2__)
+#define SCAN_KEY_MAX 240u /* behind the shared bytes; longer keys are rare */
+
+static inline __m128i load_16(const uint8_t *at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)at);
+}
+
+/* The sum of bytes [from, to) of 16. */
+static inline uint32_t sum_bytes(__m128i bytes, uint32_t from, uint32_t to)
+{
+    static const uint8_t ones[32] = { 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 };
+    __m128i part = _mm_andnot_si128(load_16(ones + 16 - from), load_16(ones + 16 - to));
+    __m128i sums = _mm_sad_epu8(_mm_and_si128(bytes, part), _mm_setzero_si128());
+    return (uint32_t)_mm_cvtsi128_si32(sums) + (uint32_t)_mm_extract_epi16(sums, 4);
+}
+
+/* At most `limit`; both may be read 15 bytes further. */
+static inline size_t same_bytes(const uint8_t *a, const uint8_t *b, size_t limit)
+{
+    for (size_t i = 0; i < limit; i += 16) {
+        uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(load_16(a + i), load_16(b + i))) & 0xffff;
+        if (differ) {
+            i += (size_t)__builtin_ctz(differ);
+            return i < limit ? i : limit;
+        }
+    }
+    return limit;
+}
+
+/* 16 keys at a time: those with more in common than is matched are passed over in one step, together with their bytes. The key may be read 15 bytes further. */
+static uint32_t scan_narrow(const struct key_block *b, struct scan *s)
+{
+    const uint8_t *at = b->stream;
+    for (uint32_t base = 0; base < b->count; base += 16) {
+        __m128i lcps = load_16(b->lcps + base), lens = load_16(b->lens + base);
+        uint32_t valid = b->count - base >= 16 ? 0xffff : (1u << (b->count - base)) - 1, from = 0;
+        for (;;) {
+            __m128i most = _mm_set1_epi8((char)(s->matched < 255 ? s->matched : 255));
+            uint32_t not_more = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(lcps, most), lcps)) & valid;
+            if (not_more == 0)
+                break;
+            uint32_t next = (uint32_t)__builtin_ctz(not_more), i = base + next, len = b->lens[i];
+            if (b->lcps[i] < s->matched)
+                return i;
+            at += sum_bytes(lens, from, next);
+            size_t left = s->size - s->matched;
+            if (decide(s, at, len, same_bytes(at, s->key + s->matched, len < left ? len : left)))
+                return i;
+            at += len;
+            from = next + 1;
+            valid &= ~0u << from;
+        }
+        at += sum_bytes(lens, from, 16);
+    }
+    return b->count;
+}
+
+static uint32_t scan_keys(const struct key_block *b, struct scan *s)
+{
+    uint8_t padded[SCAN_KEY_MAX + 16];
+    if ((b->flags & KEY_BLOCK_WIDE) || s->size > SCAN_KEY_MAX)
+        return scan_each(b, s);
+    memcpy(padded, s->key, s->size);
+    memset(padded + s->size, 0, 16);
+    s->key = padded;
+    return scan_narrow(b, s);
+}
+#else
+static uint32_t scan_keys(const struct key_block *b, struct scan *s)
+{
+    return scan_each(b, s);
+}
+#endif
 
 uint32_t key_block_lower_bound(const struct key_block *b, nacre_slice key, bool *equal)
 {
@@ -156,8 +245,10 @@ uint32_t key_block_lower_bound(const struct key_block *b, nacre_slice key, bool 
     if (order > 0)
         return b->count;
     const uint8_t *rest = key.size ? (const uint8_t *)key.data + part : (const uint8_t *)"";
-    return b->flags & KEY_BLOCK_WIDE ? scan(b, rest, key.size - part, true, equal)
-                                     : scan(b, rest, key.size - part, false, equal);
+    struct scan s = { .key = rest, .size = key.size - part };
+    uint32_t i = scan_keys(b, &s);
+    *equal = s.equal;
+    return i;
 }
 
 void key_block_walk_begin(struct key_block_walk *w, const struct key_block *b)

@@ -2,7 +2,7 @@
 #include "strings/key_block_writer.h"
 #include "base/hash.h"
 #include "segment/block_sum.h"
-#include "strings/utf8.h"
+#include "base/utf8.h"
 
 int key_block_writer_add(struct key_block_writer *w, nacre_slice key, size_t common)
 {
@@ -52,7 +52,7 @@ static void put_numbers(const struct key_block_writer *w, bool wide, uint8_t *at
 
 static int find_kinds_of_bytes(struct key_block_writer *w, const uint8_t *block, uint8_t *flags)
 {
-    if (bytes_are_ascii(w->stream.data, w->stream.size))
+    if (utf8_is_ascii(slice_of(w->stream.data, w->stream.size)))
         return NACRE_OK;
     *flags |= KEY_BLOCK_NON_ASCII;
     struct key_block b;
@@ -60,7 +60,7 @@ static int find_kinds_of_bytes(struct key_block_writer *w, const uint8_t *block,
     key_block_view(block, &b);
     key_block_walk_begin(&w->walk, &b);
     while (key_block_walk_next(&w->walk, &status))
-        if (!bytes_are_utf8(w->walk.key.data, w->walk.key.size)) {
+        if (!utf8_is_valid(slice_of(w->walk.key.data, w->walk.key.size))) {
             *flags |= KEY_BLOCK_NOT_UTF8;
             break;
         }

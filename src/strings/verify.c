@@ -5,7 +5,7 @@
 #include "segment/block_sum.h"
 #include "segment/container_format.h"
 #include "strings/reader.h"
-#include "strings/utf8.h"
+#include "base/utf8.h"
 
 struct verification {
     struct strings_reader *reader;
@@ -60,9 +60,9 @@ static int verify_keys(struct verification *v, const struct key_block *b)
     key_block_walk_begin(&v->walk, b);
     while (key_block_walk_next(&v->walk, &status)) {
         nacre_slice key = buffer_slice(&v->walk.key);
-        if (!bytes_are_ascii(key.data, key.size))
+        if (!utf8_is_ascii(slice_of(key.data, key.size)))
             flags |=
-                bytes_are_utf8(key.data, key.size) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
+                utf8_is_valid(slice_of(key.data, key.size)) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
         if (v->walk.next == 1)
             status = verify_first_key(v, key);
         if (status != NACRE_OK)

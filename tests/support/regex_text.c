@@ -1,6 +1,6 @@
 /* Prints syntax trees, for tests. */
 #include "regex_text.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 
 static void must(int status)

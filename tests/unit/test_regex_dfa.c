@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include <pthread.h>
 #include "regex/program.h"
-#include "regex/utf8.h"
+#include "base/utf8.h"
 #include "regex/utf8_class.h"
 #include <time.h>
 

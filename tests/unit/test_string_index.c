@@ -6,7 +6,7 @@
 #include "strings/posting_list.h"
 #include "strings/signature.h"
 #include "strings/string_index.h"
-#include "strings/utf8_repair.h"
+#include "base/utf8.h"
 #include "support/string_keys.h"
 
 /* ---- what is in the keys, plainly ---- */

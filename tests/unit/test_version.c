@@ -95,7 +95,7 @@ static void a_piece_shows_only_the_keys_inside_its_bounds(void **unused)
         struct lookup lookup = { strange[i], hash_bytes(strange[i].data, strange[i].size), SEQUENCE_MAX };
         struct entry entry;
         struct pin pin = { NULL, NULL };
-        version_prefetch(v, &lookup);
+        version_prefetch(v, 0, &lookup);
         assert_int_equal(version_get(v, &lookup, 0, &entry, &pin), i == 4 ? NACRE_OK : NACRE_NOT_FOUND);
         assert_int_equal(version_may_have_key(v, &lookup, 0) && i != 4, false);
         pin_release(&pin);

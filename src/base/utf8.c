@@ -1,5 +1,8 @@
 /* UTF-8 by the book: no surrogates, no overlong forms, nothing over U+10FFFF. Any thread, no locks. */
-#include "regex/utf8.h"
+#include "base/utf8.h"
+#include "base/endian.h"
+
+#define HIGH_BITS UINT64_C(0x8080808080808080)
 
 uint32_t utf8_encode(uint32_t code, uint8_t out[UTF8_BYTES_MAX])
 {
@@ -36,13 +39,9 @@ size_t utf8_valid_size(nacre_slice text)
     const uint8_t *s = text.data;
     size_t at = 0;
     while (at < text.size) {
-        uint64_t word;
-        if (text.size - at >= sizeof word) {
-            memcpy(&word, s + at, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
-                at += sizeof word;
-                continue;
-            }
+        if (text.size - at >= 8 && (load_u64(s + at) & HIGH_BITS) == 0) {
+            at += 8;
+            continue;
         }
         size_t size = valid_character(s + at, text.size - at);
         if (size == 0)
@@ -50,6 +49,34 @@ size_t utf8_valid_size(nacre_slice text)
         at += size;
     }
     return at;
+}
+
+bool utf8_is_ascii(nacre_slice text)
+{
+    const uint8_t *s = text.data;
+    uint64_t seen = 0;
+    size_t at = 0;
+    for (; at + 8 <= text.size; at += 8)
+        seen |= load_u64(s + at);
+    for (; at < text.size; at++)
+        seen |= s[at];
+    return (seen & HIGH_BITS) == 0;
+}
+
+int utf8_repair(nacre_slice text, struct buffer *out)
+{
+    const uint8_t *s = text.data;
+    int status = NACRE_OK;
+    for (size_t at = 0; at < text.size && status == NACRE_OK;) {
+        size_t valid = utf8_valid_size(slice_of(s + at, text.size - at));
+        status = buffer_append(out, s + at, valid);
+        at += valid;
+        if (status == NACRE_OK && at < text.size) {
+            status = buffer_append(out, "\xef\xbf\xbd", 3);
+            at++;
+        }
+    }
+    return status;
 }
 
 uint32_t utf8_decode(const uint8_t *s, uint32_t *size)
