@@ -4,11 +4,15 @@
 #include "bench.h"
 #include "print.h"
 #include "stats.h"
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #define COLLECTION       "compaction"
 #define PAUSE_TIMEOUT_MS 60000u
+#define SETTLE_TRIES     500u   /* of 10 ms */
 #define EMPTY_BYTES      65536u /* on the disk that count as nothing */
 
 struct standing {
@@ -62,6 +66,40 @@ static int change(struct scenario *scenario, uint64_t count, bool deleted)
     return status;
 }
 
+static uint64_t count_segment_files(const char *path)
+{
+    uint64_t count = 0;
+    char name[4096];
+    int size = snprintf(name, sizeof name, "%s/segments", path);
+    DIR *directory = size > 0 && (size_t)size < sizeof name ? opendir(name) : NULL;
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        const char *ending = strrchr(entry->d_name, '.');
+        count += ending && strcmp(ending, ".seg") == 0;
+    }
+    if (directory) {
+        closedir(directory);
+    }
+    return count;
+}
+
+/* Waits until the only segment files are those that the store has: what a merge has replaced stays as long as one of the background
+   threads still looks at it. */
+static int settle(const struct bench *bench)
+{
+    int status = NACRE_OK;
+    for (unsigned i = 0; i < SETTLE_TRIES && status == NACRE_OK; i++) {
+        json_t *stats = stats_read(bench->session.store);
+        json_int_t live = json_integer_value(json_object_get(stats, "segments"));
+        json_decref(stats);
+        if (count_segment_files(bench->path) <= (uint64_t)live) {
+            break;
+        }
+        nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+        status = nacre_reclaim(bench->session.store);
+    }
+    return status;
+}
+
 static int look(const struct scenario *scenario, struct standing *standing)
 {
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
@@ -73,7 +111,7 @@ static int look(const struct scenario *scenario, struct standing *standing)
     }
     status = status == NACRE_OK ? nacre_cursor_status(cursor) : status;
     nacre_cursor_close(cursor);
-    status = status == NACRE_OK ? nacre_reclaim(scenario->bench->session.store) : status;
+    status = status == NACRE_OK ? settle(scenario->bench) : status;
     uint64_t bytes = stats_folder_bytes(scenario->bench->path, "segments");
     standing->bytes = bytes > scenario->bytes_of_others ? bytes - scenario->bytes_of_others : 0;
     return status;
