@@ -2,7 +2,8 @@
 #include "strings/key_block_writer.h"
 #include "base/hash.h"
 #include "segment/block_sum.h"
-#include "strings/utf8.h"
+#include "strings/ascii.h"
+#include "strings/utf8_repair.h"
 
 int key_block_writer_add(struct key_block_writer *w, nacre_slice key, size_t common)
 {
@@ -60,7 +61,7 @@ static int find_kinds_of_bytes(struct key_block_writer *w, const uint8_t *block,
     key_block_view(block, &b);
     key_block_walk_begin(&w->walk, &b);
     while (key_block_walk_next(&w->walk, &status))
-        if (!bytes_are_utf8(w->walk.key.data, w->walk.key.size)) {
+        if (!utf8_is_valid(buffer_slice(&w->walk.key))) {
             *flags |= KEY_BLOCK_NOT_UTF8;
             break;
         }

@@ -1,5 +1,6 @@
 /* UTF-8 as Go reads it. No state; any thread. */
 #include "strings/utf8_repair.h"
+#include "strings/ascii.h"
 
 /* Bytes of the valid encoding at `at`, which is before `end`; 0: there is none. (The Unicode Standard, table 3-7.) */
 static size_t encoding_size(const uint8_t *at, const uint8_t *end)
@@ -33,7 +34,8 @@ bool utf8_is_valid(nacre_slice text)
 {
     const uint8_t *at = text.data;
     for (size_t i = 0; i < text.size;) {
-        size_t size = encoding_size(at + i, at + text.size);
+        bool eight = i + 8 <= text.size && (load_u64(at + i) & ASCII_HIGH_BITS) == 0;
+        size_t size = eight ? 8 : encoding_size(at + i, at + text.size);
         if (size == 0)
             return false;
         i += size;

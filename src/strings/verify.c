@@ -4,8 +4,9 @@
 #include "base/status.h"
 #include "segment/block_sum.h"
 #include "segment/container_format.h"
+#include "strings/ascii.h"
 #include "strings/reader.h"
-#include "strings/utf8.h"
+#include "strings/utf8_repair.h"
 
 struct verification {
     struct strings_reader *reader;
@@ -61,8 +62,7 @@ static int verify_keys(struct verification *v, const struct key_block *b)
     while (key_block_walk_next(&v->walk, &status)) {
         nacre_slice key = buffer_slice(&v->walk.key);
         if (!bytes_are_ascii(key.data, key.size))
-            flags |=
-                bytes_are_utf8(key.data, key.size) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
+            flags |= utf8_is_valid(key) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
         if (v->walk.next == 1)
             status = verify_first_key(v, key);
         if (status != NACRE_OK)
