@@ -210,7 +210,7 @@ static int end_block(struct gram_builder *b)
     for (size_t i = 0; i < count && status == NACRE_OK; i++) {
         if (i + 2 * AHEAD < count)
             __builtin_prefetch(&b->lists[b->waiting[i + 2 * AHEAD]], 1);
-        if (i + AHEAD < count)
+        if (i + AHEAD < count && b->arena)
             __builtin_prefetch(b->arena + b->lists[b->waiting[i + AHEAD]].at, 1);
         struct gram_list *l = &b->lists[b->waiting[i]];
         if (l->count == 0)
