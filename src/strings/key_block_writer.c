@@ -60,7 +60,7 @@ static int find_kinds_of_bytes(struct key_block_writer *w, const uint8_t *block,
     key_block_view(block, &b);
     key_block_walk_begin(&w->walk, &b);
     while (key_block_walk_next(&w->walk, &status))
-        if (!utf8_is_valid(slice_of(w->walk.key.data, w->walk.key.size))) {
+        if (!utf8_is_valid(buffer_slice(&w->walk.key))) {
             *flags |= KEY_BLOCK_NOT_UTF8;
             break;
         }

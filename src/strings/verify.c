@@ -60,9 +60,8 @@ static int verify_keys(struct verification *v, const struct key_block *b)
     key_block_walk_begin(&v->walk, b);
     while (key_block_walk_next(&v->walk, &status)) {
         nacre_slice key = buffer_slice(&v->walk.key);
-        if (!utf8_is_ascii(slice_of(key.data, key.size)))
-            flags |=
-                utf8_is_valid(slice_of(key.data, key.size)) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
+        if (!utf8_is_ascii(key))
+            flags |= utf8_is_valid(key) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
         if (v->walk.next == 1)
             status = verify_first_key(v, key);
         if (status != NACRE_OK)

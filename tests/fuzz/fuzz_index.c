@@ -5,7 +5,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct exercise x;
     struct buffer good = { 0 }, file = { 0 };
-    exercise_begin(&x, size % 2);
+    exercise_begin(&x, &kind_ordered, size % 2);
     exercise_build(&x);
     exercise_read(&x, true, &good);
     must(buffer_append(&file, good.data, good.size) == NACRE_OK);

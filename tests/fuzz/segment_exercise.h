@@ -1,4 +1,4 @@
-/* What fuzz_segment.c and fuzz_index.c share: a small good segment with its side file, damage with right checksums over it, and a walk through every
+/* What fuzz_segment.c, fuzz_strings.c and fuzz_index.c share: a small good segment with its side file, damage with right checksums over it, and a walk through every
    call that reads. Nothing is asserted of answers: no crash, no hang, no byte outside of what was given. */
 #ifndef NACRE_TESTS_SEGMENT_EXERCISE_H
 #define NACRE_TESTS_SEGMENT_EXERCISE_H
@@ -11,6 +11,8 @@
 #include "segment/block_cache.h"
 #include "segment/container_format.h"
 #include "segment/segment.h"
+#include "strings/reader.h"
+#include "strings/strings.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +21,7 @@
 struct exercise {
     nacre_os *os;
     struct segment_env env;
+    const struct kind *kind;
 };
 
 static inline void must(bool right)
@@ -28,8 +31,9 @@ static inline void must(bool right)
     }
 }
 
-static inline void exercise_begin(struct exercise *x, bool map)
+static inline void exercise_begin(struct exercise *x, const struct kind *kind, bool map)
 {
+    x->kind = kind;
     x->os = os_memory_create();
     must(x->os && x->os->make_directory(x->os->context, "/s") == NACRE_OK);
     x->env = (struct segment_env){ .os = x->os, .directory = "/s", .map = map };
@@ -86,6 +90,38 @@ static inline void exercise_build(struct exercise *x)
     segment_unref(s);
 }
 
+/* Several blocks of keys, with and without versions, wide ones, and ones that are not ASCII, or not UTF-8; some values are compressed. */
+static inline void exercise_build_strings(struct exercise *x)
+{
+    static char key[600];
+    struct segment_builder *b = NULL;
+    struct segment *s = NULL;
+    struct build_options options = { COMPRESSION_LZ4, 4096, true, 0 };
+    must(segment_builder_create(&x->env, &kind_strings, EXERCISE_ID, &options, &b) == NACRE_OK);
+    for (uint32_t i = 0; i < 500; i++) {
+        const char *end = i % 9 ? "" : i < 300 ? "\xc3\xa9" : "\xff";
+        int size = snprintf(key, sizeof key, "%s%03u/%s", i < 200 ? "a-common-prefix/" : "b", i, end);
+        if (i % 100 == 50) {
+            memset(key + size, 'w', 300);
+            size += 300;
+        }
+        for (uint32_t version = 0; version < (i >= 130 && i % 7 == 0 ? 3 : 1); version++) {
+            bool put = i < 130 || i % 5;
+            struct entry e = {
+                { key, (size_t)size }, { key, put && i >= 200 ? i % 30 : 0 }, 7, 0, put ? ENTRY_PUT : ENTRY_DELETE
+            };
+            if (i >= 130) {
+                e.sequence = 1000 + i * i - version;
+                e.expiry_ms = i % 4 ? 0 : i * 100000;
+            }
+            must(segment_builder_add(b, &e) == NACRE_OK);
+        }
+    }
+    must(segment_builder_add_range(b, &(struct range_delete){ slice_text("a"), slice_text("b"), 3 }) == NACRE_OK);
+    must(segment_builder_finish(b, &s) == NACRE_OK);
+    segment_unref(s);
+}
+
 /* Flips as the input says: two bytes of place, one of mask, and again. */
 static inline void damage(struct buffer *file, const uint8_t *data, size_t size)
 {
@@ -122,6 +158,28 @@ static inline void mend_blocks(struct buffer *file, const struct buffer *good)
         if (size >= BLOCK_HEADER_BYTES && size <= room) {
             store_u64(block, hash_bytes(block + 8, size - 8) + block_checksum_mix(EXERCISE_ID, offset));
         }
+    }
+}
+
+static inline void mend_block(struct buffer *file, uint32_t offset, uint32_t end)
+{
+    uint8_t *block = file->data + offset;
+    uint32_t size = load_u32(block + 8);
+    if (size >= KEY_BLOCK_HEADER && size <= end - offset)
+        store_u64(block, hash_bytes(block + 8, size - 8) + block_checksum_mix(EXERCISE_ID, offset));
+}
+
+static inline void mend_string_blocks(struct buffer *file, const struct buffer *good)
+{
+    const uint8_t *directory = good->data + load_u64(find_section_entry(good, "BDIR") + 8);
+    const uint8_t *versions = good->data + load_u64(find_section_entry(good, "VDIR") + 8);
+    uint64_t blocks = load_u64(find_section_entry(good, "BFLG") + 16);
+    for (uint64_t i = 0; i < blocks; i++) {
+        uint32_t offset = load_u32(directory + 8 * i), end = load_u32(directory + 8 * (i + 1)),
+                 behind = load_u32(versions + 4 * i);
+        mend_block(file, offset, behind ? behind : end);
+        if (behind)
+            mend_block(file, behind, end);
     }
 }
 
@@ -162,7 +220,7 @@ static inline void exercise_line(void *context, const char *json)
 
 static inline void exercise_cursor(struct segment *s)
 {
-    static const char *const keys[] = { "", "a", "a-common-prefix/017", "b59", "b60", "zz" };
+    static const char *const keys[] = { "", "a", "a-common-prefix/017", "b59", "b410/", "zz" };
     struct cursor *c = NULL;
     uint64_t sum = 0;
     must(s->kind->cursor_create(s->reader, &c) == NACRE_OK);
@@ -188,7 +246,9 @@ static inline void exercise_gets(struct segment *s)
 {
     for (uint32_t i = 0; i < 160; i++) {
         char key[64];
-        int size = snprintf(key, sizeof key, "%s%03u", i & 1 ? "a-common-prefix/" : "b", i / 2);
+        int size = s->kind == &kind_strings
+                       ? snprintf(key, sizeof key, "%s%03u/", i & 1 ? "a-common-prefix/" : "b", i * 3)
+                       : snprintf(key, sizeof key, "%s%03u", i & 1 ? "a-common-prefix/" : "b", i / 2);
         struct lookup lookup = { { key, (size_t)size }, hash_bytes(key, (size_t)size), i % 3 ? UINT64_MAX : 950 };
         struct entry entry;
         struct pin pin = { NULL, NULL };
@@ -205,7 +265,7 @@ static inline void exercise_gets(struct segment *s)
 static inline void exercise_segment(struct exercise *x)
 {
     struct segment *s = NULL;
-    if (segment_open(&x->env, &kind_ordered, EXERCISE_ID, 0, &s) != NACRE_OK) {
+    if (segment_open(&x->env, x->kind, EXERCISE_ID, 0, &s) != NACRE_OK) {
         return;
     }
     struct buffer keys = { 0 };

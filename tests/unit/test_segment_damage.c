@@ -1,5 +1,6 @@
-/* Damage to the files of a segment: every flipped byte and every cut is found by verify, and until then no read is wrong. */
+/* Damage to the files of a segment, of each kind: every flipped byte and every cut is found by verify, and until then no read is wrong. */
 #include "segment_fixture.h"
+#include "strings/strings.h"
 #include <fcntl.h>
 
 struct damaged {
@@ -9,10 +10,11 @@ struct damaged {
     char segment[OS_PATH_MAX], index[OS_PATH_MAX];
 };
 
-static void damaged_open(struct damaged *d, enum compression codec, bool map)
+static void damaged_open(struct damaged *d, const struct kind *kind, enum compression codec, bool map)
 {
     uint64_t random = 5;
     fixture_open(&d->f, map);
+    d->f.kind = kind;
     model_fill(&d->m, COUNTED, 90, &random);
     struct model versions;
     model_fill(&versions, MANY_VERSIONS, 40, &random);
@@ -71,7 +73,7 @@ static void check_damaged_segment(struct damaged *d)
 {
     struct segment *s = NULL;
     uint64_t entries;
-    int status = segment_open(&d->f.env, &kind_ordered, d->id, 0, &s);
+    int status = segment_open(&d->f.env, d->f.kind, d->id, 0, &s);
     if (status == NACRE_OK) {
         check_reads(s, &d->m, true);
         status = segment_verify(s, &entries);
@@ -86,7 +88,7 @@ static void check_damaged_index(struct damaged *d, bool heal)
 {
     struct segment *s = NULL;
     uint64_t entries;
-    assert_int_equal(segment_open(&d->f.env, &kind_ordered, d->id, d->bytes, &s), NACRE_OK);
+    assert_int_equal(segment_open(&d->f.env, d->f.kind, d->id, d->bytes, &s), NACRE_OK);
     check_reads(s, &d->m, false);
     assert_int_equal(segment_verify(s, &entries), NACRE_CORRUPT);
     assert_non_null(strstr(fail_detail(), ".idx"));
@@ -143,39 +145,47 @@ static void cut_all(struct damaged *d, const char *path, bool index)
     buffer_free(&good);
 }
 
-static void every_flip_and_cut(enum compression codec, bool map, bool index)
+static void every_flip_and_cut(const struct kind *kind, enum compression codec, bool map, bool index)
 {
     struct damaged d;
-    damaged_open(&d, codec, map);
+    damaged_open(&d, kind, codec, map);
     flip_all(&d, index ? d.index : d.segment, index);
     cut_all(&d, index ? d.index : d.segment, index);
     damaged_close(&d);
 }
 
+static const struct kind *const kinds[] = { &kind_ordered, &kind_strings };
+
 static void every_flip_and_cut_of_a_mapped_segment_is_found(void **state)
 {
     (void)state;
-    every_flip_and_cut(COMPRESSION_NONE, true, false);
+    for (int i = 0; i < 2; i++)
+        every_flip_and_cut(kinds[i], COMPRESSION_NONE, true, false);
 }
 
 static void every_flip_and_cut_of_a_compressed_segment_is_found(void **state)
 {
     (void)state;
-    every_flip_and_cut(COMPRESSION_LZ4, true, false);
-    every_flip_and_cut(COMPRESSION_ZSTD, false, false);
+    for (int i = 0; i < 2; i++) {
+        every_flip_and_cut(kinds[i], COMPRESSION_LZ4, true, false);
+        every_flip_and_cut(kinds[i], COMPRESSION_ZSTD, false, false);
+    }
 }
 
 static void every_flip_and_cut_of_an_unmapped_segment_is_found(void **state)
 {
     (void)state;
-    every_flip_and_cut(COMPRESSION_NONE, false, false);
+    for (int i = 0; i < 2; i++)
+        every_flip_and_cut(kinds[i], COMPRESSION_NONE, false, false);
 }
 
 static void every_flip_and_cut_of_a_side_file_is_found_and_costs_no_answer(void **state)
 {
     (void)state;
-    every_flip_and_cut(COMPRESSION_NONE, true, true);
-    every_flip_and_cut(COMPRESSION_LZ4, false, true);
+    for (int i = 0; i < 2; i++) {
+        every_flip_and_cut(kinds[i], COMPRESSION_NONE, true, true);
+        every_flip_and_cut(kinds[i], COMPRESSION_LZ4, false, true);
+    }
 }
 
 int main(void)
