@@ -332,16 +332,16 @@ static size_t cut_pattern(const struct model *m, uint64_t *random, char *out)
             out[at++] = '.';
             break;
         case 1:
-            at += (size_t)sprintf(out + at, ".*");
+            at += (size_t)snprintf(out + at, 16, ".*");
             break;
         case 2:
-            at += (size_t)sprintf(out + at, "[a-z]+");
+            at += (size_t)snprintf(out + at, 16, "[a-z]+");
             break;
         case 3:
-            at += (size_t)sprintf(out + at, plain ? "%c?" : ".?", bytes[i]);
+            at += (size_t)snprintf(out + at, 16, plain ? "%c?" : ".?", bytes[i]);
             break;
         default:
-            at += (size_t)sprintf(out + at, plain ? "%c" : ".", bytes[i]);
+            at += (size_t)snprintf(out + at, 16, plain ? "%c" : ".", bytes[i]);
         }
     }
     if (below(random, 4) == 0)
