@@ -11,7 +11,7 @@
 
 struct regex {
     struct syntax_tree tree;
-    struct regex_analysis analysis; /* its parts lie in the tree's arena */
+    struct regex_analysis analysis;        /* its parts lie in the tree's arena */
     _Atomic(struct program *) programs[2]; /* by flavour; the one for ASCII stays NULL where the tree is over bytes */
 };
 
