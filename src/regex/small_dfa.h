@@ -21,7 +21,8 @@ struct small_dfa {
     uint8_t start;
 };
 
-/* False when there would be more states. Merges states that no key tells apart. */
+/* False when there would be more states. Where there are more than 64 and at most 256, those that no key tells apart are merged: that may
+   take some hundred microseconds, and be in vain, so it is for searches that read much. */
 bool small_dfa_make(const struct dfa *explored, struct small_dfa *);
 /* The bytes one after the other; by AVX-512 where the machine has it. */
 uint8_t small_dfa_run(const struct small_dfa *, uint8_t state, const uint8_t *bytes, size_t size);

@@ -8,7 +8,7 @@
 
    Invariants:
    1. `state` is good for the table, or `simulating` and subset->from is the place.
-   2. Every byte that is read is followed by at most one restart.
+   2. A restart after which no byte was read is one in vain; so at most VAIN_MAX + 1 of them come between two bytes.
    Threads: one at a time. No locks. */
 #include "base/memory.h"
 #include "regex/lazy_dfa.h"
