@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIVE_LINES 50000 /* at most; and at most a twentieth of the lines */
-#define SEALS      8     /* that are asked for, beside those that happen by themselves */
+#define LIVE_SHARE 20 /* of the lines, at most one in so many stays in the memtable */
+#define SEALS      8  /* that are asked for, beside those that happen by themselves */
 
 struct load {
     struct store *store;
@@ -56,12 +56,12 @@ static void add_inserts(struct results *results, const struct load *load, double
     figure_add(results, "seal call, worst", histogram_percentile_us(&load->seals, 100), "us");
 }
 
-void store_load(struct store *store, struct results *results)
+void store_load(struct store *store, struct results *results, uint64_t live_lines)
 {
     const struct corpus *corpus = store->corpus;
     const nacre_slice all = { NULL, 0 };
     struct load *load = allocate(sizeof *load);
-    uint64_t live = corpus->lines / 20 < LIVE_LINES ? corpus->lines / 20 : LIVE_LINES;
+    uint64_t live = corpus->lines / LIVE_SHARE < live_lines ? corpus->lines / LIVE_SHARE : live_lines;
     uint64_t settled = corpus->lines - live;
     *load = (struct load){ .store = store, .at = corpus->shuffled };
     uint64_t start = clock_ns();

@@ -105,7 +105,7 @@ static void load_store(struct store *store, const struct options *options, struc
     store_open(store, results->corpus, options->directory, &made);
     if (made) {
         fprintf(stderr, "nacre: loading\n");
-        store_load(store, results);
+        store_load(store, results, options->live_lines);
     }
     for (size_t query = 0; query < results->queries->count && option_listed(options->phases, "queries"); query++) {
         store_warm(store, results, query); /* what searches keep in memory is part of the memory that is measured */

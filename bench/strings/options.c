@@ -18,6 +18,8 @@ static const char usage[] =
     "  --no-nacre         the peers alone\n"
     "  --phases X,Y       what nacre is measured at: queries, reads, writer (default: all; it is loaded in any case)\n"
     "  --limit-lines N    only so many lines, taken at random\n"
+    "  --live-lines N     so many of the lines stay in the memtable while searching, but at most a twentieth (default "
+    "50000)\n"
     "  --seconds S        length of the searches beside a writer (default 10)\n"
     "  --dir D            where the store and the peers' indexes go; removed at the end (default "
     "build/bench-strings-data)\n"
@@ -96,6 +98,9 @@ static void set_option(struct options *options, int option)
     case 'i':
         options->limit_lines = number(optarg);
         break;
+    case 'm':
+        options->live_lines = number(optarg);
+        break;
     case 's':
         options->seconds = strtod(optarg, NULL);
         break;
@@ -156,6 +161,7 @@ void options_parse(struct options *options, int count, char **arguments)
         { "no-nacre", no_argument, NULL, 'n' },
         { "phases", required_argument, NULL, 'f' },
         { "limit-lines", required_argument, NULL, 'i' },
+        { "live-lines", required_argument, NULL, 'm' },
         { "seconds", required_argument, NULL, 's' },
         { "dir", required_argument, NULL, 'd' },
         { "reuse", no_argument, NULL, 'r' },
@@ -167,7 +173,8 @@ void options_parse(struct options *options, int count, char **arguments)
         { NULL, 0, NULL, 0 },
     };
     int option;
-    *options = (struct options){ .directory = "build/bench-strings-data", .seconds = 10, .engine = true };
+    *options =
+        (struct options){ .directory = "build/bench-strings-data", .live_lines = 50000, .seconds = 10, .engine = true };
     while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
         set_option(options, option);
     }

@@ -7,6 +7,7 @@
 struct options {
     const char *lines;     /* NAME.txt, beside NAME.shuf.txt */
     uint64_t limit_lines;  /* 0: all */
+    uint64_t live_lines;   /* that stay in the memtable, at most */
     const char *queries;   /* ids or classes, comma separated; NULL: all */
     const char *peers;     /* names, comma separated; NULL: those that take part by default; "none" */
     const char *phases;    /* of nacre, comma separated; NULL: all */

@@ -22,7 +22,7 @@ void store_open(struct store *store, const struct corpus *corpus, const char *di
 void store_close(struct store *store);
 
 /* Puts all lines in, most of them merged and indexed, the last ones in a memtable; adds its figures. */
-void store_load(struct store *store, struct results *results);
+void store_load(struct store *store, struct results *results, uint64_t live_lines);
 /* What it takes on the disk and in memory. */
 void store_sizes(const struct store *store, struct results *results, uint64_t memory_before);
 
