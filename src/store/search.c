@@ -121,6 +121,7 @@ void match_scan_free(struct match_scan *m, nacre_store *store)
     if (store) {
         search_note(store, &m->report, m->matches);
     }
+    search_end(&m->search);
     if (m->dfa) {
         dfa_free(m->dfa);
     }

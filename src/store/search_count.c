@@ -218,6 +218,7 @@ static void *help(void *context)
     struct worker w;
     if (worker_start(&w, context, false) == NACRE_OK) { /* else the others do its share */
         work(&w);
+        search_end(&w.search);
         dfa_free(w.dfa);
     }
     return NULL;
@@ -242,6 +243,7 @@ static int run_all(struct count *count)
     for (unsigned i = 0; i < count->helper_count; i++) {
         pthread_join(count->helpers[i], NULL);
     }
+    search_end(&lead.search);
     dfa_free(lead.dfa);
     return status == NACRE_OK && count->status != NACRE_OK ? fail(count->status, "%s", count->detail) : status;
 }
