@@ -379,9 +379,10 @@ static int write_list(const struct gram_builder *b, gram g, const struct gram_li
     struct gram_writing *w = context;
     list_values(b, l, w->values);
     buffer_clear(&w->list);
-    int status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count);
+    struct gram_entry e = { .gram = g, .count = l->count, .only = l->first };
+    int status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count, &e.gap_bytes);
     if (status == NACRE_OK)
-        status = gram_dictionary_builder_add(&w->dictionary, g, l->count, l->first);
+        status = gram_dictionary_builder_add(&w->dictionary, &e);
     return status == NACRE_OK ? container_write(w->out, w->list.data, w->list.size, NULL) : status;
 }
 
