@@ -83,7 +83,11 @@ static void add_atom(struct random_regex *r, unsigned size, struct buffer *out)
 
 static void add_alternatives(struct random_regex *r, unsigned size, struct buffer *out)
 {
+    static const char *const begins[] = { "^.*", "(?s:^.*)", "(?m:^.*)", ".+", "(?s:^.{2,})", "(?m:^.+)" };
+    static const char *const ends[] = { ".*$", "(?s:.*$)", "(?m:.*$)", ".*", "(?s:.{2,}$)", "(?m:.+$)" };
     static const char *const repeats[] = { "*", "+", "?", "{2}", "{0,2}", "{1,}", "{2,}", "{1,3}", "{0}", "*?", "+?" };
+    if (random_regex_below(r, 10) == 0)
+        add(out, ONE_OF(r, begins));
     for (uint32_t parts = random_regex_below(r, size + 2); parts > 0; parts--) {
         add_atom(r, size, out);
         if (random_regex_below(r, 3) == 0)
@@ -91,6 +95,8 @@ static void add_alternatives(struct random_regex *r, unsigned size, struct buffe
         if (random_regex_below(r, 8) == 0)
             add(out, "|");
     }
+    if (random_regex_below(r, 10) == 0)
+        add(out, ONE_OF(r, ends));
 }
 
 void random_regex_pattern(struct random_regex *r, unsigned size, struct buffer *pattern)
