@@ -74,9 +74,10 @@ static void pop_to(struct literal_builder *b, size_t height)
     const uint32_t now = b->keys;
     uint32_t *numbers = b->places.numbers;
     uint64_t *bits = b->places.bits;
-    for (const struct living *l = b->stack + height, *end = b->stack + b->stack_size; l < end; l++) {
-        numbers[l->place] += now - l->from;
-        place_clear(bits, l->place);
+    for (size_t i = height; i < b->stack_size; i++) {
+        struct living l = b->stack[i];
+        numbers[l.place] += now - l.from;
+        place_clear(bits, l.place);
     }
     b->stack_size = height;
 }
