@@ -105,6 +105,9 @@ static int open_below(struct walk *w)
     struct cursor **children = memory_alloc(capacity * sizeof(struct cursor *));
     w->below_search = *w->search;
     w->below_search.report = NULL; /* the report is about the source */
+    w->below_search.want_all =
+        false; /* several segments are open at once, and what a kind learns is of one at a time */
+    w->below_search.memo = NULL;
     int status = children ? NACRE_OK : NACRE_NO_MEMORY;
     if (status == NACRE_OK && tables && !(w->tables = memory_alloc(tables * sizeof *w->tables))) {
         status = NACRE_NO_MEMORY;
@@ -232,6 +235,7 @@ int count_walk(const struct count_plan *plan, const struct count_task *task, str
     }
     cursor_close(w.below);
     cursor_close(w.cursor);
+    search_end(&w.below_search);
     memory_free(w.tables);
     buffer_free(&w.keys);
     *live = w.live;
