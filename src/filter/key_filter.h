@@ -28,7 +28,7 @@ int key_filter_reserve(struct key_filter_builder *, size_t capacity); /* not les
 static inline int key_filter_add(struct key_filter_builder *b, uint64_t hash)
 {
     if (__builtin_expect(b->count == b->capacity, 0)) {
-        int status = key_filter_reserve(b, b->capacity ? b->capacity + b->capacity / 2 : 1024);
+        int status = key_filter_reserve(b, b->capacity + b->capacity / 2 + 1024);
         if (status != NACRE_OK)
             return status;
     }
