@@ -1,7 +1,8 @@
 /* A count from its beginning to its end: tasks, taken by one thread or some (see search_count.h).
 
-   Helpers are made when the caller asks for more than one thread, or, where it leaves that open, when a task has taken count_limits.give_up_ns: then it is
-   given up, cut, and begun anew with helpers, if it can be cut. They are gone when the call returns. Each thread has its own automaton.
+   The caller's thread begins alone, as most counts take microseconds, and less where a kind is asked for a whole segment than for its parts. When a task has
+   taken count_limits.give_up_ns, it is given up and cut, as far as it can be, and all that is left is shared with helpers, if the caller allows any. They
+   are gone when the call returns. Each thread has its own automaton.
    Invariants:
    1. tasks are added only while the lock is held; a task is taken by one thread, once.
    2. `ended` is set with the first failure; every stop function sees it.
@@ -13,13 +14,13 @@
 #include <sched.h>
 
 #define THREADS_MOST     64u
-#define PARTS_PER_THREAD 4u
+#define PARTS_PER_THREAD 2u
 
 struct count {
     const struct regex *regex;
     const struct search_stop *stop;
     struct count_plan *plan;
-    unsigned threads; /* at most; 0 = as many as processors, when it pays */
+    unsigned threads; /* at most; 0 = as many as processors */
     pthread_mutex_t lock;
     size_t next;   /* task to be taken */
     uint64_t live; /* the sum so far, modulo 2^64 */
@@ -231,15 +232,7 @@ static int run_all(struct count *count)
     if (status != NACRE_OK) {
         return status;
     }
-    if (count->threads > 1) {
-        status = cut_waiting(count);
-        if (status == NACRE_OK) {
-            start_helpers(count);
-        }
-    }
-    if (status == NACRE_OK) {
-        work(&lead);
-    }
+    work(&lead);
     for (unsigned i = 0; i < count->helper_count; i++) {
         pthread_join(count->helpers[i], NULL);
     }
