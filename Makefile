@@ -12,7 +12,7 @@ all: ## build the library and the command (build/release)
 	@scripts/deps.sh build
 	@scripts/build.sh release
 
-demo: ## import this machine's package file lists, kill the writer, recover, query
+demo: ## import this machine's package file lists, kill the writer, recover, query, search
 	@scripts/deps.sh build
 	@scripts/build.sh release
 	@scripts/demo.sh
@@ -27,7 +27,7 @@ test-full: ## also clang, sanitizers, fuzz campaigns, long random histories, cov
 	@scripts/deps.sh build test full lint
 	@scripts/test_full.sh
 
-bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger
+bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger; searches beside Hyperscan, RE2, ripgrep
 	@scripts/deps.sh build bench
 	@scripts/build.sh bench
 	@scripts/bench.sh

@@ -1,5 +1,5 @@
-/* Taking the command line apart, by the table of command.h. Options may stand anywhere, as --name VALUE or --name=VALUE;
-   what follows `--` is no option, nor is `-`. */
+/* Taking the command line apart, by the tables of command.h. Options may stand anywhere, as --name VALUE or --name=VALUE;
+   those with a letter also as -n VALUE or -nVALUE, and several together. What follows `--` is no option, nor is `-`. */
 #include "args.h"
 #include "print.h"
 #include <errno.h>
@@ -33,33 +33,80 @@ static int unknown_option(const struct arguments *arguments, const char *text, s
                     arguments->command ? "COMMAND " : "");
 }
 
+/* The option of that name, its own or another; OPTION_COUNT where there is none. */
+static unsigned option_find(const char *text, size_t size)
+{
+    for (unsigned id = 0; id < OPTION_COUNT; id++) {
+        if (same_name(option_table[id].name, text, size)) {
+            return id;
+        }
+    }
+    for (size_t i = 0; i < option_alias_count; i++) {
+        if (same_name(option_aliases[i].name, text, size)) {
+            return option_aliases[i].id;
+        }
+    }
+    return OPTION_COUNT;
+}
+
+static int set_option(struct arguments *arguments, unsigned id, const char *value)
+{
+    arguments->options[id] = value;
+    if (id != OPTION_REGEXP) {
+        return RESULT_OK;
+    }
+    if (arguments->pattern_count == PATTERNS_MOST) {
+        return complain("option --%s is given more than %u times; join patterns by |", option_table[id].name,
+                        PATTERNS_MOST);
+    }
+    arguments->patterns[arguments->pattern_count++] = value;
+    return RESULT_OK;
+}
+
+/* Sets an option to the value in its own text, else to the next argument: then *used becomes 2. */
+static int set_with_value(struct arguments *arguments, unsigned id, const char *own, char **argv, int left, int *used)
+{
+    if (!own && left < 2) {
+        return complain("option --%s needs a value: %s", option_table[id].name, option_table[id].argument);
+    }
+    *used = own ? 1 : 2;
+    return set_option(arguments, id, own ? own : argv[1]);
+}
+
 /* Takes one option, and the next argument where it needs one: *used gets how many were taken. */
 static int take_option(struct arguments *arguments, char **argv, int left, int *used)
 {
     const char *text = argv[0] + 2;
     size_t size = strcspn(text, "=");
-    unsigned id = 0;
+    unsigned id = size > 1 ? option_find(text, size) : OPTION_COUNT;
     *used = 1;
-    while (id < OPTION_COUNT && !same_name(option_table[id].name, text, size)) {
-        id++;
-    }
     if (id == OPTION_COUNT) {
         return unknown_option(arguments, text, size);
     }
-    if (!option_table[id].argument) {
-        arguments->options[id] = "";
-        return text[size] ? complain("option --%s takes no value", option_table[id].name) : RESULT_OK;
+    if (option_table[id].argument) {
+        return set_with_value(arguments, id, text[size] ? text + size + 1 : NULL, argv, left, used);
     }
-    if (text[size]) {
-        arguments->options[id] = text + size + 1;
-        return RESULT_OK;
+    return text[size] ? complain("option --%s takes no value", option_table[id].name) : set_option(arguments, id, "");
+}
+
+/* The same for letters behind one dash. */
+static int take_letters(struct arguments *arguments, char **argv, int left, int *used)
+{
+    int result = RESULT_OK;
+    *used = 1;
+    for (const char *text = argv[0] + 1; *text && result == RESULT_OK; text++) {
+        unsigned id = option_find(text, 1);
+        if (id == OPTION_COUNT) {
+            return complain(
+                "unknown option -%c in %s; long options begin with two dashes, and what follows `--` is none", *text,
+                argv[0]);
+        }
+        if (option_table[id].argument) {
+            return set_with_value(arguments, id, text[1] ? text + 1 : NULL, argv, left, used);
+        }
+        result = set_option(arguments, id, "");
     }
-    if (left < 2) {
-        return complain("option --%s needs a value: %s", option_table[id].name, option_table[id].argument);
-    }
-    arguments->options[id] = argv[1];
-    *used = 2;
-    return RESULT_OK;
+    return result;
 }
 
 static int take_command(struct arguments *arguments, const char *name)
@@ -105,12 +152,10 @@ int arguments_parse(int argc, char **argv, struct arguments *arguments)
         used = 1;
         if (!options_end && strcmp(text, "--") == 0) {
             options_end = true;
-        } else if (!options_end && strcmp(text, "-h") == 0) {
-            arguments->options[OPTION_HELP] = "";
         } else if (!options_end && strncmp(text, "--", 2) == 0) {
             result = take_option(arguments, argv + i, argc - i, &used);
         } else if (!options_end && text[0] == '-' && text[1]) {
-            result = complain("unknown option %s; options begin with two dashes, and what follows `--` is none", text);
+            result = take_letters(arguments, argv + i, argc - i, &used);
         } else if (!arguments->command) {
             result = take_command(arguments, text);
         } else {

@@ -5,9 +5,14 @@
 #include <nacre/nacre.h>
 #include <stdbool.h>
 
+#define PATTERNS_MOST 64u
+
 struct arguments {
     const struct command *command;
-    const char *options[OPTION_COUNT]; /* NULL: not given; "" for those that take no argument */
+    const char
+        *options[OPTION_COUNT]; /* NULL: not given; "" for those that take no argument; the last where given often */
+    const char *patterns[PATTERNS_MOST]; /* all that --regexp gave */
+    unsigned pattern_count;
     unsigned count;
     char **items; /* what is no option, after the command's name */
 };

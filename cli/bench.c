@@ -7,8 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POOL_BYTES (UINT64_C(1) << 20)
-#define VALUE_MOST (UINT64_C(256) << 20)
+#define POOL_BYTES      (UINT64_C(1) << 20)
+#define VALUE_MOST      (UINT64_C(256) << 20)
+#define COMPACTION_NAME "compaction"
 #define USUAL_ROUND \
     "fillseq,fillsync,fillrandom,overwrite,fillbatch,readrandom,readmissing,readhot,readseq,readreverse," \
     "seekrandom,compact,readrandom,readseq,seekrandom,deleterandom,open"
@@ -195,7 +196,7 @@ static bool names_are_good(const char *names)
             for (const struct workload *w = workload_table; w->name; w++) {
                 fprintf(stderr, " %s", w->name);
             }
-            fputc('\n', stderr);
+            fputs(", and alone " COMPACTION_NAME "\n", stderr);
             return false;
         }
         at += size + (at[size] == ',');
@@ -260,8 +261,42 @@ static int run_in(struct bench *bench, const char *names)
     if (session_open_path(&bench->session, bench->arguments, bench->path, SESSION_MAKE, NACRE_OS) != RESULT_OK) {
         return RESULT_ERROR;
     }
-    int result = run_names(bench, names);
+    int result = strcmp(names, COMPACTION_NAME) == 0 ? bench_compaction(bench) : run_names(bench, names);
     return bench->session.store ? session_close(&bench->session, result) : RESULT_ERROR;
+}
+
+/* The same in a directory of its own, which is removed at the end. */
+static int run_aside(struct bench *bench, const char *names)
+{
+    const char *base = getenv("TMPDIR");
+    char own[4096];
+    base = base && base[0] ? base : "/tmp";
+    int size = snprintf(own, sizeof own, "%s/nacre-bench-XXXXXX", base);
+    if (size < 0 || (size_t)size >= sizeof own || !mkdtemp(own)) {
+        return complain("bench: no directory can be made under %s: %m", base);
+    }
+    bench->path = own;
+    int result = run_in(bench, names);
+    if (option_given(bench->arguments, OPTION_KEEP)) {
+        fprintf(stderr, "kept: %s\n", own);
+        return result;
+    }
+    return nftw(own, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? result
+                                                                : complain("bench: %s cannot be removed: %m", own);
+}
+
+/* The options of the scenario say nothing to the workloads. */
+static bool options_fit(const struct arguments *arguments, const char *names)
+{
+    static const enum option_id own[] = { OPTION_KIND,    OPTION_INSERTS,      OPTION_OVERWRITES,
+                                          OPTION_DELETES, OPTION_ASSERT_EMPTY, OPTION_KEEP };
+    for (size_t i = 0; i < sizeof own / sizeof own[0] && strcmp(names, COMPACTION_NAME) != 0; i++) {
+        if (option_given(arguments, own[i])) {
+            complain("bench: --%s is for `bench " COMPACTION_NAME "` alone", option_table[own[i]].name);
+            return false;
+        }
+    }
+    return true;
 }
 
 int run_bench(const struct arguments *arguments)
@@ -273,25 +308,17 @@ int run_bench(const struct arguments *arguments)
                            .batch = 1000,
                            .durability = NACRE_OS };
     const char *names = arguments->count ? arguments->items[0] : USUAL_ROUND;
-    const char *base = getenv("TMPDIR");
-    char own[4096];
     if (!option_number(arguments, OPTION_NUM, 1, UINT64_C(1000000000000), &bench.entries) ||
         !option_number(arguments, OPTION_VALUE_SIZE, 0, VALUE_MOST, &bench.value_size) ||
         !option_number(arguments, OPTION_THREADS, 1, BENCH_THREADS, &bench.threads) ||
         !option_number(arguments, OPTION_BATCH, 1, 1000000, &bench.batch) ||
-        !option_durability(arguments, &bench.durability) || !names_are_good(names)) {
+        !option_durability(arguments, &bench.durability) || !options_fit(arguments, names) ||
+        (strcmp(names, COMPACTION_NAME) != 0 && !names_are_good(names))) {
         return RESULT_ERROR;
     }
     if (option_given(arguments, OPTION_STORE) || getenv("NACRE_STORE")) {
         bench.path = session_path(arguments);
         return bench.path ? run_in(&bench, names) : RESULT_ERROR;
     }
-    int size = snprintf(own, sizeof own, "%s/nacre-bench-XXXXXX", base && base[0] ? base : "/tmp");
-    if (size < 0 || (size_t)size >= sizeof own || !mkdtemp(own)) {
-        return complain("bench: no directory can be made under %s: %m", base && base[0] ? base : "/tmp");
-    }
-    bench.path = own;
-    int result = run_in(&bench, names);
-    return nftw(own, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? result
-                                                                : complain("bench: %s cannot be removed: %m", own);
+    return run_aside(&bench, names);
 }

@@ -18,6 +18,9 @@ struct bench {
     unsigned char *pool;         /* random bytes that values are pieces of */
 };
 
+/* The scenario `compaction`: the store is open, and closed by the caller. Returns what the process ends with. */
+int bench_compaction(struct bench *);
+
 struct worker;
 struct workload {
     const char *name;

@@ -3,34 +3,12 @@
 #include "session.h"
 #include <string.h>
 
-static const char *kind_name(nacre_kind kind)
-{
-    return kind == NACRE_ORDERED   ? "ordered"
-           : kind == NACRE_STRINGS ? "strings"
-           : kind == NACRE_VECTORS ? "vectors"
-                                   : "unknown";
-}
-
-static bool kind_from_text(const char *text, nacre_kind *kind)
-{
-    for (int i = NACRE_ORDERED; i <= NACRE_VECTORS; i++) {
-        if (strcmp(text, kind_name((nacre_kind)i)) == 0) {
-            *kind = (nacre_kind)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 int run_create(const struct arguments *arguments)
 {
     nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
     struct session session;
-    const char *kind = arguments->options[OPTION_KIND];
-    if (kind && !kind_from_text(kind, &options.kind)) {
-        return complain("--kind %s: expected ordered", kind);
-    }
-    if (!option_number(arguments, OPTION_TTL, 1, UINT64_MAX - 1, &options.default_ttl_ms) ||
+    if (!kind_from_option(arguments, &options.kind) ||
+        !option_number(arguments, OPTION_TTL, 1, UINT64_MAX - 1, &options.default_ttl_ms) ||
         session_open(&session, arguments, SESSION_MAKE, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
         return RESULT_ERROR;
     }

@@ -15,7 +15,8 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(LOG, "log", NULL, "write what the engine does to standard error, one JSON object per line") \
     X(HELP, "help", NULL, "show this help") \
     X(VERSION, "version", NULL, "show the version") \
-    X(KIND, "kind", "KIND", "what the collection can do: ordered (the default)") \
+    X(KIND, "kind", "KIND", \
+      "what the collection can do: ordered (the default), or strings (keys that `grep` searches)") \
     X(TTL, "ttl", "MS", "entries are gone after so many milliseconds") \
     X(DURABILITY, "durability", "LEVEL", \
       "what an acknowledged write survives: memory (nothing), os (the end of the process), disk (the loss of power)") \
@@ -32,8 +33,45 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(WATCH, "watch", NULL, "show it anew every second, until interrupted") \
     X(NUM, "num", "N", "entries, default 100000") \
     X(VALUE_SIZE, "value_size", "N", "bytes of a value, default 100") \
-    X(THREADS, "threads", "N", "threads that share the work, default 1") \
-    X(BATCH, "batch", "N", "entries that are written together")
+    X(THREADS, "threads", "N", "threads that share the work") \
+    X(BATCH, "batch", "N", "entries that are written together") \
+    X(REGEXP, "regexp", "PATTERN", "search for PATTERN; given several times, for any of them") \
+    X(FIXED_STRINGS, "fixed-strings", NULL, "patterns are texts, not regular expressions") \
+    X(IGNORE_CASE, "ignore-case", NULL, "upper and lower case are the same") \
+    X(BYTES, "bytes", NULL, "keys and patterns are bytes (Latin-1), not UTF-8") \
+    X(LINE_REGEXP, "line-regexp", NULL, "the whole key must match") \
+    X(INVERT_MATCH, "invert-match", NULL, "the keys that do not match") \
+    X(COUNT_ONLY, "count", NULL, "print how many there are, not the keys") \
+    X(QUIET, "quiet", NULL, "print nothing; only the exit code tells") \
+    X(VALUES, "values", NULL, "print the value too: key, tab, value") \
+    X(NULL_BYTE, "null", NULL, "a NUL byte ends each key, instead of a newline") \
+    X(COLOR, "color", "WHEN", \
+      "colour what matches within the key: auto (the default: on a terminal), always or never") \
+    X(EXPLAIN, "explain", NULL, "count the matches, and tell how they were found") \
+    X(TIMEOUT, "timeout", "MS", "give up after so many milliseconds") \
+    X(INSERTS, "inserts", "N", "bench compaction: keys that are put, default 100000") \
+    X(OVERWRITES, "overwrites", "N", "bench compaction: how many of them are put once more, default a quarter") \
+    X(DELETES, "deletes", "N", "bench compaction: how many of them are deleted, default half") \
+    X(ASSERT_EMPTY, "assert-empty", NULL, \
+      "bench compaction: end with 1 where keys are left at the end, or more than 64 KiB of segments") \
+    X(KEEP, "keep", NULL, "bench compaction: leave the store, or in a named one the collection, for a look")
+
+/* Other names of options. Those of one letter are written behind one dash, also several together, as in -ci. */
+#define OPTION_ALIAS_TABLE(X) \
+    X(HELP, "h") \
+    X(LIMIT, "m") \
+    X(LIMIT, "max-count") \
+    X(REGEXP, "e") \
+    X(FIXED_STRINGS, "F") \
+    X(IGNORE_CASE, "i") \
+    X(LINE_REGEXP, "x") \
+    X(INVERT_MATCH, "v") \
+    X(COUNT_ONLY, "c") \
+    X(QUIET, "q") \
+    X(QUIET, "silent") \
+    X(NULL_BYTE, "0") \
+    X(NULL_BYTE, "Z") \
+    X(COLOR, "colour")
 
 enum option_id {
 #define OPTION_ENUM(id, name, argument, text) OPTION_##id,
@@ -47,6 +85,15 @@ struct option_row {
     const char *name, *argument, *text;
 };
 extern const struct option_row option_table[OPTION_COUNT];
+
+struct option_alias {
+    enum option_id id;
+    const char *name;
+};
+extern const struct option_alias option_aliases[];
+extern const size_t option_alias_count;
+/* The letter that stands for an option, the first one where there are several; 0: none does. */
+char option_letter(enum option_id);
 
 struct arguments;
 struct command {
@@ -80,6 +127,7 @@ int run_delete_prefix(const struct arguments *);
 int run_clear(const struct arguments *);
 int run_scan(const struct arguments *);
 int run_count(const struct arguments *);
+int run_grep(const struct arguments *);
 int run_import(const struct arguments *);
 int run_export(const struct arguments *);
 int run_flush(const struct arguments *);

@@ -8,16 +8,59 @@ const struct option_row option_table[OPTION_COUNT] = {
 #undef OPTION_ROW
 };
 
+const struct option_alias option_aliases[] = {
+#define OPTION_ALIAS(id, name) { OPTION_##id, name },
+    OPTION_ALIAS_TABLE(OPTION_ALIAS)
+#undef OPTION_ALIAS
+};
+const size_t option_alias_count = sizeof option_aliases / sizeof option_aliases[0];
+
+char option_letter(enum option_id id)
+{
+    for (size_t i = 0; i < option_alias_count; i++) {
+        if (option_aliases[i].id == id && !option_aliases[i].name[1]) {
+            return option_aliases[i].name[0];
+        }
+    }
+    return 0;
+}
+
 #define RANGE_OPTIONS (OPTION_BIT(PREFIX) | OPTION_BIT(BEGIN) | OPTION_BIT(END))
+#define GREP_OPTIONS \
+    (RANGE_OPTIONS | OPTION_BIT(REVERSE) | OPTION_BIT(LIMIT) | OPTION_BIT(THREADS) | OPTION_BIT(REGEXP) | \
+     OPTION_BIT(FIXED_STRINGS) | OPTION_BIT(IGNORE_CASE) | OPTION_BIT(BYTES) | OPTION_BIT(LINE_REGEXP) | \
+     OPTION_BIT(INVERT_MATCH) | OPTION_BIT(COUNT_ONLY) | OPTION_BIT(QUIET) | OPTION_BIT(VALUES) | \
+     OPTION_BIT(NULL_BYTE) | OPTION_BIT(COLOR) | OPTION_BIT(EXPLAIN) | OPTION_BIT(TIMEOUT))
+#define COMPACTION_OPTIONS \
+    (OPTION_BIT(KIND) | OPTION_BIT(INSERTS) | OPTION_BIT(OVERWRITES) | OPTION_BIT(DELETES) | \
+     OPTION_BIT(ASSERT_EMPTY) | OPTION_BIT(KEEP))
 
 static const char bench_text[] =
     "NAMES are workloads divided by commas, run one after another; without them a usual round is run. The names are "
     "those of db_bench: fillseq, fillrandom, overwrite, fillsync (each put on the disk before the next, a hundredth of "
     "--num), fillbatch, readrandom, readmissing, readhot (a hundredth of the keys), readseq, readreverse, seekrandom "
-    "(seek and read 10), deleterandom, flush, compact, open, stats.\n\n"
+    "(seek and read 10), deleterandom, flush, compact, open, stats. `compaction` alone is a scenario: keys are put, "
+    "some put "
+    "once more, some deleted, all is flushed and then compacted; it tells how many keys there are and what they take "
+    "on "
+    "the disk, before and after.\n\n"
     "Keys have 16 bytes, values do not compress, and every value that is read is checked. Fills begin with an empty "
     "collection `bench`; without --store they work in a directory of their own under TMPDIR, which is removed at the "
-    "end. The level of durability is os unless --durability says otherwise.";
+    "end. One thread works, at level os, unless --threads and --durability say otherwise.";
+
+static const char grep_text[] =
+    "Prints the keys of a collection of kind strings in which PATTERN matches, in their order. The syntax is that of "
+    "RE2 "
+    "and Go; a pattern matches anywhere in a key unless ^, $ or --line-regexp says otherwise. Keys are UTF-8 unless "
+    "--bytes is given. Patterns that begin with a dash follow --regexp or `--`.\n\n"
+    "Keys are printed as they are, one per line; on a terminal what is no printable text is written as in `scan`, and "
+    "what matched is coloured. --json writes an object per line. With --fixed-strings and --hex the pattern is "
+    "hexadecimal too.\n\n"
+    "--explain counts the matches and tells how: the literals that the pattern needs, and for each memtable and "
+    "segment the strategy, "
+    "the blocks that were candidates, and what was read; with --json as nacre_regex_explain gives it. --threads "
+    "is for counts; without it as many are taken as pay.\n\n"
+    "Ends with 0 where a key was found, 1 where none was, 2 after an error; --explain ends with 0 either way.";
 
 static const char import_text[] =
     "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty), tsv and csv (first column "
@@ -26,6 +69,7 @@ static const char import_text[] =
     "`value_hex`; a value that is no string is kept as its JSON text). In tsv \\t \\n \\r \\\\ and \\xNN stand for "
     "bytes, as `export` and `scan` write them. In csv quotes are as in RFC 4180. Without --format the ending of the "
     "file's name decides, and else it is lines. Empty lines are passed over.\n\n"
+    "With --kind the collection, and the store, is made where there is none.\n\n"
     "Entries are written in batches (--batch, default 1000), each as a whole or not at all, at level os; at the end "
     "all of them "
     "are brought to the disk. A line that cannot be read ends the import with its number; what came before it stays.";
@@ -65,8 +109,11 @@ const struct command command_table[] = {
       run_scan },
     { "Data", "count", "NAME", 1, 1, RANGE_OPTIONS, "count entries", "Prints 0 and ends with 0 where there are none.",
       run_count },
+    { "Data", "grep", "NAME PATTERN", 1, 2, GREP_OPTIONS, "print the keys that a regular expression matches", grep_text,
+      run_grep },
     { "Data", "import", "NAME FILE", 2, 2,
-      OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) | OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(BATCH),
+      OPTION_BIT(KIND) | OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) | OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) |
+          OPTION_BIT(BATCH),
       "store the entries of a file", import_text, run_import },
     { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
       "write entries to a file that import reads",
@@ -112,7 +159,8 @@ const struct command command_table[] = {
       "the command ends with 2.",
       run_salvage },
     { "Looking inside", "bench", "[NAMES]", 0, 1,
-      OPTION_BIT(NUM) | OPTION_BIT(VALUE_SIZE) | OPTION_BIT(THREADS) | OPTION_BIT(BATCH) | OPTION_BIT(DURABILITY),
+      OPTION_BIT(NUM) | OPTION_BIT(VALUE_SIZE) | OPTION_BIT(THREADS) | OPTION_BIT(BATCH) | OPTION_BIT(DURABILITY) |
+          COMPACTION_OPTIONS,
       "measure the engine on this machine", bench_text, run_bench },
 
     { "Help", "help", "[COMMAND]", 0, 1, 0, "show help", NULL, run_help },

@@ -54,7 +54,8 @@ static void print_options(FILE *out, uint64_t options)
         if (!(options & (UINT64_C(1) << id))) {
             continue;
         }
-        int used = fprintf(out, "  --%s%s%s", option->name, option->argument ? " " : "",
+        char letter[] = { ',', ' ', '-', option_letter(id), 0 };
+        int used = fprintf(out, "  --%s%s%s%s", option->name, letter[3] ? letter : "", option->argument ? " " : "",
                            option->argument ? option->argument : "");
         fprintf(out, "%*s", COLUMN - used, "");
         print_wrapped(out, option->text, COLUMN, COLUMN);

@@ -72,18 +72,53 @@ static int import_all(struct import *import, bool header)
 static void print_summary(const struct arguments *arguments, const struct import *import, double seconds, FILE *out)
 {
     char entries[FIGURE_SIZE], rate[FIGURE_SIZE], time[FIGURE_SIZE];
+    const char *what = import->reader.format == RECORD_LINES ? "keys" : "entries";
     if (option_given(arguments, OPTION_JSON)) {
         fprintf(out, "{\"entries\":%llu,\"bytes\":%llu,\"empty_lines\":%llu,\"seconds\":%.6f}\n",
                 (unsigned long long)import->entries, (unsigned long long)import->reader.bytes,
                 (unsigned long long)import->reader.empty, seconds);
         return;
     }
-    fprintf(out, "imported %s entries in %s (%s/s)", figure_exact(import->entries, entries), figure_time(seconds, time),
-            figure_count((double)import->entries / seconds, rate));
+    fprintf(out, "imported %s %s in %s (%s %s/s, %.1f MB/s)", figure_exact(import->entries, entries), what,
+            figure_time(seconds, time), figure_count((double)import->entries / seconds, rate), what,
+            (double)import->reader.bytes / seconds / 1e6);
     if (import->reader.empty) {
         fprintf(out, ", passed over %llu empty lines", (unsigned long long)import->reader.empty);
     }
     fputc('\n', out);
+}
+
+/* The collection, made where it is missing; one that is there must be of the kind that was named. */
+static int make_collection(struct session *session, const struct arguments *arguments)
+{
+    const char *name = arguments->items[0];
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    nacre_collection_info *list = NULL;
+    size_t count = 0, i = 0;
+    if (!kind_from_option(arguments, &options.kind) ||
+        session_open(session, arguments, SESSION_MAKE, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+        return RESULT_ERROR;
+    }
+    int result = RESULT_OK, status = nacre_collection_list(session->store, &list, &count);
+    while (i < count && strcmp(list[i].name, name) != 0) {
+        i++;
+    }
+    if (status == NACRE_OK && i < count && list[i].kind != options.kind) {
+        result = complain("import: %s is of kind %s, not %s", name, kind_name(list[i].kind), kind_name(options.kind));
+    } else if (status == NACRE_OK) {
+        status = i < count ? nacre_collection_open(session->store, name, &session->collection)
+                           : nacre_collection_create(session->store, name, &options, &session->collection);
+    }
+    nacre_free(list);
+    result = status == NACRE_OK ? result : complain_status("import", status);
+    return result == RESULT_OK ? RESULT_OK : session_close(session, result);
+}
+
+static int open_collection(struct session *session, const struct arguments *arguments)
+{
+    return option_given(arguments, OPTION_KIND)
+               ? make_collection(session, arguments)
+               : session_open(session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, arguments->items[0]);
 }
 
 int run_import(const struct arguments *arguments)
@@ -108,11 +143,11 @@ int run_import(const struct arguments *arguments)
         complain("import: %s: %m", import.reader.name);
         goto done;
     }
-    if (session_open(&import.session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, arguments->items[0]) !=
-        RESULT_OK) {
+    if (open_collection(&import.session, arguments) != RESULT_OK) {
         goto done;
     }
-    progress_begin(&import.progress, "import", S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0);
+    progress_begin(&import.progress, "import", import.reader.format == RECORD_LINES ? "keys" : "entries",
+                   S_ISREG(about.st_mode) ? (uint64_t)about.st_size : 0);
     result = import_all(&import, option_given(arguments, OPTION_HEADER));
     double seconds = clock_seconds() - import.progress.begun;
     result = session_close(&import.session, result);

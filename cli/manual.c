@@ -45,6 +45,9 @@ static void print_options(uint64_t options)
         fputs(".TP\n\\fB\\-\\-", stdout);
         print_roff(option->name);
         fputs("\\fR", stdout);
+        if (option_letter(id)) {
+            printf(", \\fB\\-%c\\fR", option_letter(id));
+        }
         if (option->argument) {
             printf(" \\fI%s\\fR", option->argument);
         }
@@ -84,14 +87,15 @@ int run_man(const struct arguments *arguments)
     print_section(results_text);
     fputs(".SH ENVIRONMENT\n.TP\n.B NACRE_STORE\nThe directory of the store, where \\-\\-store is not given.\n",
           stdout);
-    fputs(".TP\n.B NO_COLOR\nWhen set, live views are shown without colours.\n.TP\n.B TMPDIR\n"
+    fputs(".TP\n.B NO_COLOR\nWhen set, nothing is coloured unless \\-\\-color says so.\n.TP\n.B TMPDIR\n"
           "Where bench works without a store, default /tmp.\n",
           stdout);
-    fputs(
-        ".SH EXAMPLES\n.nf\nexport NACRE_STORE=/tmp/store\nnacre create notes\nnacre put notes apple red\nnacre get "
-        "notes apple\n"
-        "nacre import notes pairs.tsv\nnacre scan notes \\-\\-prefix a \\-\\-limit 10\nnacre stats \\-\\-watch\n.fi\n",
-        stdout);
+    fputs(".SH EXAMPLES\n.nf\nexport NACRE_STORE=/tmp/store\nnacre create notes\nnacre put notes apple red\nnacre get "
+          "notes apple\n"
+          "nacre import notes pairs.tsv\nnacre scan notes \\-\\-prefix a \\-\\-limit 10\n"
+          "find /usr | nacre import paths \\- \\-\\-kind strings\nnacre grep paths 'lib[a-z]+\\e.so$'\nnacre stats "
+          "\\-\\-watch\n.fi\n",
+          stdout);
     return RESULT_OK;
 }
 
@@ -121,8 +125,9 @@ int run_completion(const struct arguments *arguments)
           "    case $before in\n"
           "    --store) COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n"
           "    --durability) COMPREPLY=($(compgen -W 'memory os disk' -- \"$word\")); return ;;\n"
+          "    --color) COMPREPLY=($(compgen -W 'auto always never' -- \"$word\")); return ;;\n"
           "    --format) COMPREPLY=($(compgen -W 'lines tsv csv jsonl' -- \"$word\")); return ;;\n"
-          "    --kind) COMPREPLY=($(compgen -W 'ordered' -- \"$word\")); return ;;\n"
+          "    --kind) COMPREPLY=($(compgen -W 'ordered strings' -- \"$word\")); return ;;\n"
           "    esac\n"
           "    case $command in\n",
           stdout);

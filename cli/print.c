@@ -51,7 +51,7 @@ static size_t sequence_length(const unsigned char *at, size_t left)
     return length;
 }
 
-bool utf8_is_valid(nacre_slice text)
+bool text_is_utf8(nacre_slice text)
 {
     const unsigned char *bytes = text.data;
     size_t length;
@@ -148,7 +148,7 @@ void print_json_text(FILE *out, nacre_slice text)
 
 void print_json_bytes(FILE *out, const char *name, nacre_slice text, bool hex)
 {
-    if (hex || !utf8_is_valid(text)) {
+    if (hex || !text_is_utf8(text)) {
         fprintf(out, "\"%s_hex\":\"", name);
         print_hex(out, text);
         fputc('"', out);

@@ -9,7 +9,7 @@ int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* `nacre: WHAT: the detail of the library's last error` on standard error. Returns RESULT_ERROR. */
 int complain_status(const char *what, int status);
 
-bool utf8_is_valid(nacre_slice);
+bool text_is_utf8(nacre_slice);
 void print_escaped(FILE *, nacre_slice); /* printable UTF-8 as it is, other bytes as \t \n \r \\ or \xNN */
 void print_hex(FILE *, nacre_slice);
 void print_json_text(FILE *, nacre_slice); /* with its quotes; what is no UTF-8 becomes U+FFFD */

@@ -5,40 +5,41 @@
 
 #define BAR_WIDTH 24
 
-void progress_begin(struct progress *progress, const char *label, uint64_t total)
+void progress_begin(struct progress *progress, const char *label, const char *unit, uint64_t total)
 {
     double now = clock_seconds();
     *progress = (struct progress){
-        .shown = isatty(STDERR_FILENO) != 0, .label = label, .begun = now, .drawn = now, .total = total
+        .shown = isatty(STDERR_FILENO) != 0, .label = label, .unit = unit, .begun = now, .drawn = now, .total = total
     };
 }
 
-static void draw(const struct progress *progress, double elapsed, uint64_t done, uint64_t entries)
+static void draw(const struct progress *progress, double elapsed, uint64_t bytes, uint64_t count)
 {
-    char count[FIGURE_SIZE], rate[FIGURE_SIZE];
-    figure_count((double)entries, count);
-    figure_count((double)entries / elapsed, rate);
+    char figure[FIGURE_SIZE], rate[FIGURE_SIZE];
+    figure_count((double)count, figure);
+    figure_count((double)count / elapsed, rate);
     fprintf(stderr, "\r\033[K%s ", progress->label);
     if (progress->total) {
-        double part = done < progress->total ? (double)done / (double)progress->total : 1;
+        double part = bytes < progress->total ? (double)bytes / (double)progress->total : 1;
         unsigned left = part > 0 ? (unsigned)(elapsed / part - elapsed + 0.5) : 0;
         fputc('[', stderr);
         for (int i = 0; i < BAR_WIDTH; i++) {
             fputc(i < (int)(part * BAR_WIDTH) ? '#' : '.', stderr);
         }
-        fprintf(stderr, "] %3.0f %%  %s entries  %s/s  ETA %u:%02u", part * 100, count, rate, left / 60, left % 60);
+        fprintf(stderr, "] %3.0f %%  ETA %u:%02u  ", part * 100, left / 60, left % 60);
     } else {
-        fprintf(stderr, "%s entries  %s/s  %.0f s", count, rate, elapsed);
+        fprintf(stderr, "%.0f s  ", elapsed);
     }
+    fprintf(stderr, "%s %s  %s/s  %.1f MB/s", figure, progress->unit, rate, (double)bytes / elapsed / 1e6);
     fflush(stderr);
 }
 
-void progress_show(struct progress *progress, uint64_t done, uint64_t entries)
+void progress_show(struct progress *progress, uint64_t bytes, uint64_t count)
 {
     double now;
     if (progress->shown && (now = clock_seconds()) - progress->drawn >= 0.1) {
         progress->drawn = now;
-        draw(progress, now - progress->begun, done, entries);
+        draw(progress, now - progress->begun, bytes, count);
     }
 }
 

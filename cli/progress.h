@@ -6,11 +6,12 @@
 
 struct progress {
     bool shown;
-    const char *label;
-    double begun, drawn; /* seconds of the clock */
-    uint64_t total;      /* of the work, in the unit of `done`; 0 = not known */
+    const char *label, *unit; /* of what is counted: "keys" */
+    double begun, drawn;      /* seconds of the clock */
+    uint64_t total;           /* bytes of the work; 0 = not known */
 };
-void progress_begin(struct progress *, const char *label, uint64_t total);
-void progress_show(struct progress *, uint64_t done, uint64_t entries); /* at most ten times a second */
-void progress_end(struct progress *);                                   /* takes the line away */
+void progress_begin(struct progress *, const char *label, const char *unit, uint64_t total);
+void progress_show(struct progress *, uint64_t bytes,
+                   uint64_t count);   /* done so far; drawn at most ten times a second */
+void progress_end(struct progress *); /* takes the line away */
 #endif

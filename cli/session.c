@@ -23,6 +23,29 @@ const nacre_logger *session_logger(const struct arguments *arguments)
     return option_given(arguments, OPTION_LOG) ? &logger : NULL;
 }
 
+const char *kind_name(nacre_kind kind)
+{
+    return kind == NACRE_ORDERED   ? "ordered"
+           : kind == NACRE_STRINGS ? "strings"
+           : kind == NACRE_VECTORS ? "vectors"
+                                   : "unknown";
+}
+
+bool kind_from_option(const struct arguments *arguments, nacre_kind *kind)
+{
+    const char *text = arguments->options[OPTION_KIND];
+    for (int i = NACRE_ORDERED; text && i <= NACRE_STRINGS; i++) {
+        if (strcmp(text, kind_name((nacre_kind)i)) == 0) {
+            *kind = (nacre_kind)i;
+            return true;
+        }
+    }
+    if (text) {
+        complain("--kind %s: expected ordered or strings", text);
+    }
+    return !text;
+}
+
 const char *session_path(const struct arguments *arguments)
 {
     const char *path = arguments->options[OPTION_STORE];

@@ -25,6 +25,10 @@ int session_open_path(struct session *, const struct arguments *, const char *pa
 /* Closes what is open. Returns `result`, or RESULT_ERROR where closing fails. */
 int session_close(struct session *, int result);
 
+/* The kinds of collections by name. */
+const char *kind_name(nacre_kind);
+bool kind_from_option(const struct arguments *, nacre_kind *); /* as option_number, for --kind */
+
 /* The logger that --log asks for, else NULL. */
 const nacre_logger *session_logger(const struct arguments *);
 #endif

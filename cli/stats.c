@@ -105,8 +105,7 @@ static const char *figure(uint64_t value, enum unit unit, char out[FIGURE_SIZE])
     return figure_exact(value, out);
 }
 
-/* Bytes that the files of one folder take on the disk. Files may come and go meanwhile. */
-static uint64_t folder_bytes(const char *path, const char *folder)
+uint64_t stats_folder_bytes(const char *path, const char *folder)
 {
     uint64_t bytes = 0;
     char name[4096];
@@ -141,8 +140,8 @@ static void print_head(FILE *out, const json_t *stats, const struct stats_view *
         fprintf(out, "last trouble in the background: %s\n", trouble);
     }
     fprintf(out, "on disk: segments %s, log %s    sequence %s",
-            figure_bytes((double)folder_bytes(view->path, "segments"), a),
-            figure_bytes((double)folder_bytes(view->path, "log"), b), figure_exact(number(stats, "sequence"), c));
+            figure_bytes((double)stats_folder_bytes(view->path, "segments"), a),
+            figure_bytes((double)stats_folder_bytes(view->path, "log"), b), figure_exact(number(stats, "sequence"), c));
     if (view->writes_per_second >= 0) {
         fprintf(out, "  (%s writes/s)", figure_count(view->writes_per_second, a));
     }

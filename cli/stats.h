@@ -13,4 +13,6 @@ struct stats_view {
 };
 json_t *stats_read(nacre_store *); /* NULL after saying what is wrong; json_decref */
 void stats_print(FILE *, const json_t *stats, const struct stats_view *);
+/* Bytes that the files in a folder of the store take on the disk. Files may come and go meanwhile. */
+uint64_t stats_folder_bytes(const char *path, const char *folder);
 #endif

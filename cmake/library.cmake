@@ -9,9 +9,33 @@ set(NACRE_PKG_REQUIRES liburcu-bp liblz4 libzstd jansson)
 pkg_check_modules(NACRE_DEPS REQUIRED IMPORTED_TARGET ${NACRE_PKG_REQUIRES})
 pkg_check_modules(NACRE_XXHASH REQUIRED IMPORTED_TARGET libxxhash) # header only, while compiling
 
+# The tables of Unicode (src/regex/unicode.h) are made here, not kept in the tree.
+find_program(NACRE_AWK NAMES awk mawk gawk DOC "awk, to make the tables of Unicode")
+find_path(NACRE_UNICODE_DATA UnicodeData.txt HINTS /usr/share/unicode NO_DEFAULT_PATH
+          DOC "Where UnicodeData.txt, Scripts.txt and CaseFolding.txt are")
+if(NOT NACRE_AWK OR NOT NACRE_UNICODE_DATA)
+    message(FATAL_ERROR "The tables of Unicode are made with awk from UnicodeData.txt, Scripts.txt and CaseFolding.txt. "
+        "On Debian: apt-get install mawk unicode-data. Elsewhere take the files from https://www.unicode.org/Public/UCD/latest/ucd/ "
+        "and give their directory as -DNACRE_UNICODE_DATA=.")
+endif()
+set(nacre_unicode_tables "${PROJECT_BINARY_DIR}/generated/unicode_tables.c")
+set(nacre_unicode_files)
+foreach(name UnicodeData Scripts CaseFolding)
+    if(NOT EXISTS "${NACRE_UNICODE_DATA}/${name}.txt")
+        message(FATAL_ERROR "${NACRE_UNICODE_DATA} has no ${name}.txt, which the tables of Unicode are made from")
+    endif()
+    list(APPEND nacre_unicode_files "${NACRE_UNICODE_DATA}/${name}.txt")
+endforeach()
+file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/generated")
+add_custom_command(OUTPUT "${nacre_unicode_tables}"
+    COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C "${NACRE_AWK}" -f "${PROJECT_SOURCE_DIR}/cmake/unicode_tables.awk"
+            ${nacre_unicode_files} > "${nacre_unicode_tables}"
+    DEPENDS "${PROJECT_SOURCE_DIR}/cmake/unicode_tables.awk" ${nacre_unicode_files}
+    COMMENT "Making the tables of Unicode" VERBATIM)
+
 file(GLOB nacre_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/*/*.c")
 
-add_library(nacre_objects OBJECT ${nacre_sources})
+add_library(nacre_objects OBJECT ${nacre_sources} "${nacre_unicode_tables}")
 if(NACRE_SANITIZE MATCHES "thread")
     target_sources(nacre_objects PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/tsan/rcu.c")
     target_link_options(nacre_flags INTERFACE LINKER:--wrap=urcu_bp_read_unlock LINKER:--wrap=urcu_bp_synchronize_rcu)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs nacre beside the other engines and keeps the table (docs/benchmarks.md). About an hour and a half; QUICK=1: some minutes.
+# Runs nacre beside the other engines and keeps the table, then its searches beside other searchers (docs/benchmarks.md). About two hours;
+# QUICK=1: some minutes.
 #   scripts/bench.sh [nacre_bench OPTIONS]        make bench QUICK=1        make bench BENCH="--workloads fillrandom,queue"
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,4 +18,5 @@ table=$results/$(date -u +%Y-%m-%dT%H:%M:%SZ).txt
 code=$(cat "$status")
 rm -f "$status"
 echo "table: $table"
+scripts/bench_strings.sh || code=1
 exit "$code"

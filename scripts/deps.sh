@@ -6,10 +6,11 @@ set -eu
 packages_of() {
     case $1 in
     build) echo gcc libc6-dev binutils make cmake ninja-build pkg-config \
-                liburcu-dev libxxhash-dev liblz4-dev libzstd-dev libjansson-dev ;;
-    test) echo g++ libcmocka-dev universal-ctags jq ;;
+                liburcu-dev libxxhash-dev liblz4-dev libzstd-dev libjansson-dev mawk unicode-data ;;
+    test) echo g++ libcmocka-dev libre2-dev universal-ctags jq ;;
     full) echo clang llvm ;;
-    bench) echo g++ librocksdb-dev liblmdb-dev libleveldb-dev libwiredtiger-dev ;;
+    bench) echo g++ librocksdb-dev liblmdb-dev libleveldb-dev libwiredtiger-dev \
+                libhyperscan-dev libre2-dev libsqlite3-dev ripgrep plocate apt-file jq ;;
     lint) echo clang-format clang-tidy ;;
     *) echo "deps.sh: unknown group '$1' (there are build, test, full, bench, lint)" >&2; exit 2 ;;
     esac

@@ -1,5 +1,5 @@
 /* The demo: the index "which package owns this file" of this machine, imported by a process that is killed while it writes, recovered,
-   checked and asked. What its files share. */
+   checked and asked; then searches by regular expressions, beside grep. What its files share. */
 #ifndef NACRE_EXAMPLES_DEMO_H
 #define NACRE_EXAMPLES_DEMO_H
 #include <nacre/nacre.h>
@@ -66,6 +66,13 @@ bool recovery_check(const struct paths *, const char *directory, size_t acknowle
 
 /* Asks the store and prints the answers. */
 bool queries_run(const struct paths *, nacre_collection *);
+
+/* Writes a file with a path per line: sorted, each once, about `most` at most. *contents_taken: more than `paths` are in it. */
+bool lines_make(const struct paths *, const char *path, size_t most, bool *contents_taken);
+/* Runs a program in the locale of bytes; output gets the beginning of what it prints, which must be short. Returns its end, or -1. */
+int run_and_read(char *const *arguments, char *output, size_t size);
+/* Imports the lines into a collection of kind strings, searches it, and compares with grep. The lines are left in DIRECTORY.lines. */
+bool search_run(const struct paths *, nacre_store *, const char *directory, size_t lines_most);
 
 /* The number behind "name": in the statistics of a store. */
 uint64_t stats_figure(nacre_store *, const char *name);

@@ -1,12 +1,13 @@
-/* The demo, told in order (see demo.h):  demo DIRECTORY. DIRECTORY must not be there yet; the store is
-   left in it. */
+/* The demo, told in order (see demo.h):  demo DIRECTORY [LINES]. DIRECTORY must not be there yet; the store is
+   left in it. LINES: how many paths are searched at most. */
 #include "demo.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define ROUNDS 3u
+#define ROUNDS     3u
+#define LINES_MOST 2000000u
 
 static const char *const titles[ROUNDS] = {
     "A process imports, and is killed while it writes",
@@ -104,7 +105,7 @@ static bool verify(nacre_store *store)
     return good;
 }
 
-static bool ask(const struct paths *paths, const char *directory)
+static bool ask(const struct paths *paths, const char *directory, size_t lines_most)
 {
     nacre_store *store = NULL;
     nacre_collection *collection = NULL;
@@ -118,12 +119,15 @@ static bool ask(const struct paths *paths, const char *directory)
         good = queries_run(paths, collection);
         show_time("ask", seconds_now() - begun);
     }
-    good = good && verify(store);
+    if (good) {
+        show_title("%u. Searches by regular expressions", ROUNDS + 2);
+        good = search_run(paths, store, directory, lines_most) && verify(store);
+    }
     nacre_collection_close(collection);
     return nacre_close(store) == NACRE_OK && good;
 }
 
-static bool tell(struct paths *paths, const char *directory)
+static bool tell(struct paths *paths, const char *directory, size_t lines_most)
 {
     size_t first = 0;
     struct stat about;
@@ -142,7 +146,7 @@ static bool tell(struct paths *paths, const char *directory)
         }
     }
     show_title("%u. Questions", ROUNDS + 1);
-    if (!ask(paths, directory)) {
+    if (!ask(paths, directory, lines_most)) {
         return false;
     }
     show_title("Where the time went");
@@ -154,15 +158,16 @@ int main(int argc, char **argv)
 {
     struct paths paths = { 0 };
     bool imports = argc == 4 && strcmp(argv[1], "--import") == 0;
-    if (!imports && argc != 2) {
-        fprintf(stderr, "usage: demo DIRECTORY\n");
+    size_t lines_most = argc == 3 ? strtoul(argv[2], NULL, 10) : LINES_MOST;
+    if (!imports && (argc < 2 || argc > 3 || !lines_most)) {
+        fprintf(stderr, "usage: demo DIRECTORY [LINES]\n");
         return 2;
     }
     int result;
     if (imports) {
         result = paths_load(&paths) ? import_run(&paths, argv[2], strtoul(argv[3], NULL, 10)) : 1;
     } else {
-        result = tell(&paths, argv[1]) ? 0 : 1;
+        result = tell(&paths, argv[1], lines_most) ? 0 : 1;
     }
     paths_free(&paths);
     return result;

@@ -24,8 +24,9 @@
        of those takes NULL as a no-op. Handles of a store (collections, snapshots, cursors, values) go before the store
        does. Batches belong to the caller and may outlive it, but not be written then.
     2. Keys, values, prefixes and bounds are slices: any bytes, by pointer and length. Keys have 1 to NACRE_KEY_MAX
-       bytes; the empty key is NACRE_INVALID, a longer one is NACRE_LIMIT. Values have 0 to NACRE_VALUE_MAX bytes; an
-       empty value is a value. Data given to a call is copied where it is kept: it may be reused when the call returns.
+       bytes, in a collection of kind NACRE_STRINGS 1 to NACRE_STRING_KEY_MAX; the empty key is NACRE_INVALID, a longer
+       one is NACRE_LIMIT. Values have 0 to NACRE_VALUE_MAX bytes; an empty value is a value. Data given to a call is
+       copied where it is kept: it may be reused when the call returns.
     3. Keys are ordered as memcmp orders them, a key before those that it is a prefix of. Ranges are [begin, end):
        begin is in, end is out; an empty begin means from the first key, an empty end means to the last.
     4. A call that can fail returns int: NACRE_OK (0), or one of the negative codes of NACRE_STATUS_TABLE. Every call
@@ -119,7 +120,8 @@ typedef struct nacre_slice {
    power. */
 typedef enum nacre_durability { NACRE_DURABILITY_DEFAULT = 0, NACRE_MEMORY, NACRE_OS, NACRE_DISK } nacre_durability;
 
-/* What a collection can do. This version has NACRE_ORDERED; the others are NACRE_UNSUPPORTED. */
+/* What a collection can do. NACRE_ORDERED: all but searching. NACRE_STRINGS: its keys are searched by regular expressions too, and may be
+   longer. NACRE_VECTORS is NACRE_UNSUPPORTED in this version. */
 typedef enum nacre_kind { NACRE_ORDERED = 1, NACRE_STRINGS, NACRE_VECTORS } nacre_kind;
 typedef enum nacre_metric { NACRE_L2 = 1, NACRE_COSINE, NACRE_DOT } nacre_metric;
 
@@ -350,7 +352,8 @@ typedef struct nacre_write_options {
     }
 
 /* Stores a value under a key, in place of what was there.
-   key: 1 to NACRE_KEY_MAX bytes. value: 0 to NACRE_VALUE_MAX bytes, and with its key under NACRE_BATCH_MAX.
+   key: 1 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection). value: 0 to NACRE_VALUE_MAX bytes, and
+   with the longest key of its collection under NACRE_BATCH_MAX.
    options: NULL for the store's durability and timeout and the collection's time to live.
    Returns: NACRE_LIMIT (key or value too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY,
    NACRE_READ_ONLY (the detail says why), NACRE_IO, NACRE_NO_SPACE.
@@ -380,7 +383,7 @@ NACRE_API int nacre_delete_range(nacre_collection *collection, nacre_slice begin
                                  const nacre_write_options *options);
 
 /* Removes all keys that begin with a prefix: one record, whatever their number.
-   prefix: 0 to NACRE_KEY_MAX bytes; the empty prefix is that of all keys.
+   prefix: 0 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection); the empty prefix is that of all keys.
    Returns: NACRE_LIMIT (prefix too long), NACRE_NOT_FOUND (the collection was dropped), NACRE_BUSY, NACRE_READ_ONLY,
    NACRE_IO, NACRE_NO_SPACE.
    Ownership: the prefix is copied.
@@ -557,7 +560,7 @@ NACRE_API void nacre_cursor_prev(nacre_cursor *cursor);
 
 /* Moves to the first entry at or beyond a key in the direction of the scan: forwards the least key >= it, in reverse
    the greatest key <= it; always within the range. Begins to count the limit anew.
-   key: 0 to NACRE_KEY_MAX bytes.
+   key: 0 to NACRE_KEY_MAX bytes (NACRE_STRING_KEY_MAX in a strings collection).
    Ownership: the key is not kept. The key and value got before are gone.
    Threads: one at a time. */
 NACRE_API void nacre_cursor_seek(nacre_cursor *cursor, nacre_slice key);
@@ -587,7 +590,8 @@ NACRE_API nacre_slice nacre_cursor_key(const nacre_cursor *cursor);
 NACRE_API nacre_slice nacre_cursor_value(const nacre_cursor *cursor);
 
 /* Why a cursor is not valid: an error stays in it until it is moved by seek, first or last.
-   Returns: NACRE_OK (it stands on an entry, or it came to an end), NACRE_CORRUPT, NACRE_IO, NACRE_NO_MEMORY.
+   Returns: NACRE_OK (it stands on an entry, or it came to an end), NACRE_CORRUPT, NACRE_IO, NACRE_NO_MEMORY; of a
+   cursor over matches also NACRE_CANCELLED, NACRE_TIMEOUT.
    Ownership: nothing changes hands.
    Threads: one at a time. */
 NACRE_API int nacre_cursor_status(const nacre_cursor *cursor);
@@ -632,7 +636,7 @@ NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
    begin, end   only keys in [begin, end); empty = open
    limit        matches after which a cursor is at its end, or a count stops; 0 = none
    parallelism  threads that a count may use, this one included; 0 = as many as there are processors, where it pays
-   timeout_ms   how long the call, or all moves of a cursor together, may take; 0 = no limit
+   timeout_ms   how long the call, or all moves of a cursor together (not the time between them), may take; 0 = no limit
    cancel       NULL, or a flag that must live as long as the call, or the cursor
    bytes        keys and pattern are bytes (Latin-1: each byte is a character), not UTF-8
    reverse      a cursor goes from the greatest match down
@@ -692,6 +696,19 @@ NACRE_API int nacre_regex_explain(nacre_collection *collection, nacre_slice patt
    Ownership: nothing changes hands.
    Threads: any. */
 NACRE_API int nacre_regex_check(nacre_slice pattern, const nacre_regex_options *options, size_t *position);
+
+/* Where a regular expression matches in a text: of the matches that begin first the longest. For showing what a search found; each
+   call compiles the pattern anew. Time is linear in the text, times the pattern at worst.
+   options: ignore_case and bytes count; NULL for the defaults.
+   text: need not be a key, and may be empty.
+   from: the byte where the search begins, a character's first, at most text.size. ^ and \b see what is before it.
+   begin, size: get the bytes of the match, which may be empty; 0 where there is none.
+   Returns: NACRE_NOT_FOUND (an answer, as from nacre_get), NACRE_INVALID (the pattern; the detail has position and reason; or
+   from is beyond the text), NACRE_LIMIT.
+   Ownership: nothing changes hands.
+   Threads: any. */
+NACRE_API int nacre_regex_find(nacre_slice pattern, const nacre_regex_options *options, nacre_slice text, size_t from,
+                               size_t *begin, size_t *size);
 
 /* ---- Keeping house ---- */
 

@@ -41,42 +41,46 @@ int check_collection(const nacre_collection *collection)
     return store_check_process(collection->store);
 }
 
-int check_key(nacre_slice key)
+int check_key(const nacre_collection *collection, nacre_slice key)
 {
+    const struct kind *kind = collection->kind;
     if (key.size == 0) {
-        return fail(NACRE_INVALID, "the key is empty; keys have 1 to %u bytes", NACRE_KEY_MAX);
+        return fail(NACRE_INVALID, "the key is empty; keys have 1 to %u bytes", kind->key_max);
     }
-    if (key.size > NACRE_KEY_MAX) {
-        return fail(NACRE_LIMIT, "the key has %zu bytes; the limit is %u", key.size, NACRE_KEY_MAX);
+    if (key.size > kind->key_max) {
+        return fail(NACRE_LIMIT, "the key has %zu bytes; the limit of the kind %s is %u", key.size, kind->name,
+                    kind->key_max);
     }
     return key.data ? NACRE_OK : fail(NACRE_INVALID, "the key's data is NULL");
 }
 
-int check_value(nacre_slice value)
+int check_value(const nacre_collection *collection, nacre_slice value)
 {
     if (value.size > NACRE_VALUE_MAX) {
         return fail(NACRE_LIMIT, "the value has %zu bytes; the limit is %u", value.size, NACRE_VALUE_MAX);
     }
-    if (value.size + NACRE_KEY_MAX + 64 > NACRE_BATCH_MAX) {
+    if (value.size + collection->kind->key_max + 64 > NACRE_BATCH_MAX) {
         return fail(NACRE_LIMIT, "the value has %zu bytes; a write takes at most %llu", value.size,
                     (unsigned long long)NACRE_BATCH_MAX);
     }
     return value.data || value.size == 0 ? NACRE_OK : fail(NACRE_INVALID, "the value's data is NULL");
 }
 
-int check_bound(nacre_slice bound, const char *which)
+int check_bound(const nacre_collection *collection, nacre_slice bound, const char *which)
 {
-    if (bound.size > NACRE_KEY_MAX) {
-        return fail(NACRE_LIMIT, "%s has %zu bytes; the limit of keys is %u", which, bound.size, NACRE_KEY_MAX);
+    const struct kind *kind = collection->kind;
+    if (bound.size > kind->key_max) {
+        return fail(NACRE_LIMIT, "%s has %zu bytes; the limit of keys of the kind %s is %u", which, bound.size,
+                    kind->name, kind->key_max);
     }
     return bound.data || bound.size == 0 ? NACRE_OK : fail(NACRE_INVALID, "%s: its data is NULL", which);
 }
 
-int check_range(nacre_slice begin, nacre_slice end)
+int check_range(const nacre_collection *collection, nacre_slice begin, nacre_slice end)
 {
-    int status = check_bound(begin, "begin");
+    int status = check_bound(collection, begin, "begin");
     if (status == NACRE_OK) {
-        status = check_bound(end, "end");
+        status = check_bound(collection, end, "end");
     }
     if (status == NACRE_OK && end.size && slice_compare(begin, end) >= 0) {
         status = fail(NACRE_INVALID, "begin is not before end");

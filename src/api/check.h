@@ -8,10 +8,11 @@
 int check_options(void *known, size_t known_size, const void *options, const char *what);
 int check_collection(const nacre_collection *); /* not NULL, not dropped, not in a forked child */
 int check_store(const nacre_store *);
-int check_key(nacre_slice);
-int check_value(nacre_slice);
-int check_bound(nacre_slice, const char *which); /* may be empty */
-int check_range(nacre_slice begin, nacre_slice end);
+/* Of a collection that was checked: the limit of keys is that of its kind. */
+int check_key(const nacre_collection *, nacre_slice);
+int check_value(const nacre_collection *, nacre_slice);
+int check_bound(const nacre_collection *, nacre_slice, const char *which); /* may be empty */
+int check_range(const nacre_collection *, nacre_slice begin, nacre_slice end);
 int check_name(const char *);
 int check_os(const nacre_os *); /* NULL, or with all its functions */
 int check_snapshot(const nacre_snapshot *, const nacre_store *);

@@ -35,7 +35,7 @@ int nacre_flush(nacre_collection *collection)
 int nacre_compact(nacre_collection *collection, nacre_slice begin, nacre_slice end)
 {
     int status;
-    if ((status = check_owned(collection)) != NACRE_OK || (status = check_range(begin, end)) != NACRE_OK ||
+    if ((status = check_owned(collection)) != NACRE_OK || (status = check_range(collection, begin, end)) != NACRE_OK ||
         (status = collection_flush(collection)) != NACRE_OK) {
         return status;
     }

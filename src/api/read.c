@@ -24,7 +24,7 @@ int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_op
         return fail(NACRE_INVALID, "the place for the value is NULL");
     }
     *value = (nacre_value){ { NULL, 0 }, NULL };
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK ||
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK ||
         (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
         return status;
     }
@@ -51,7 +51,7 @@ int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_
         return fail(NACRE_INVALID, "keys, values and statuses must be given");
     }
     for (size_t i = 0; i < count; i++) {
-        if ((status = check_key(keys[i])) != NACRE_OK) {
+        if ((status = check_key(collection, keys[i])) != NACRE_OK) {
             return fail_context(status, "key %zu", i);
         }
     }
@@ -85,9 +85,9 @@ int nacre_scan(nacre_collection *collection, const nacre_scan_options *given, na
     *cursor = NULL;
     if ((status = check_collection(collection)) != NACRE_OK ||
         (status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
-        (status = check_bound(options.begin, "begin")) != NACRE_OK ||
-        (status = check_bound(options.end, "end")) != NACRE_OK ||
-        (status = check_bound(options.prefix, "prefix")) != NACRE_OK ||
+        (status = check_bound(collection, options.begin, "begin")) != NACRE_OK ||
+        (status = check_bound(collection, options.end, "end")) != NACRE_OK ||
+        (status = check_bound(collection, options.prefix, "prefix")) != NACRE_OK ||
         (status = check_snapshot(options.snapshot, collection->store)) != NACRE_OK) {
         return status;
     }

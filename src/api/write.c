@@ -80,8 +80,8 @@ static int write_one(nacre_collection *collection, struct batch_op *op, const na
 int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value, const nacre_write_options *options)
 {
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK ||
-        (status = check_value(value)) != NACRE_OK) {
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK ||
+        (status = check_value(collection, value)) != NACRE_OK) {
         return status;
     }
     struct batch_op op = { .code = BATCH_PUT, .key = key, .value = value };
@@ -93,7 +93,7 @@ int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value, 
 int nacre_delete(nacre_collection *collection, nacre_slice key, const nacre_write_options *options)
 {
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK) {
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK) {
         return status;
     }
     struct batch_op op = { .code = BATCH_DELETE, .key = key };
@@ -116,7 +116,7 @@ int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_sl
 {
     int status = check_collection(collection);
     if (status == NACRE_OK) {
-        status = check_range(begin, end);
+        status = check_range(collection, begin, end);
     }
     return status == NACRE_OK ? delete_range(collection, begin, end, options) : status;
 }
@@ -124,7 +124,8 @@ int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_sl
 int nacre_delete_prefix(nacre_collection *collection, nacre_slice prefix, const nacre_write_options *options)
 {
     int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_bound(prefix, "prefix")) != NACRE_OK) {
+    if ((status = check_collection(collection)) != NACRE_OK ||
+        (status = check_bound(collection, prefix, "prefix")) != NACRE_OK) {
         return status;
     }
     size_t size = 0;
@@ -193,8 +194,8 @@ static int check_batch(const nacre_batch *batch, const nacre_collection *collect
 int nacre_batch_put(nacre_batch *batch, nacre_collection *collection, nacre_slice key, nacre_slice value)
 {
     int status;
-    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK ||
-        (status = check_value(value)) != NACRE_OK) {
+    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK ||
+        (status = check_value(collection, value)) != NACRE_OK) {
         return status;
     }
     return batch_add(batch, collection, &(struct batch_op){ .code = BATCH_PUT, .key = key, .value = value });
@@ -203,7 +204,7 @@ int nacre_batch_put(nacre_batch *batch, nacre_collection *collection, nacre_slic
 int nacre_batch_delete(nacre_batch *batch, nacre_collection *collection, nacre_slice key)
 {
     int status;
-    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_key(key)) != NACRE_OK) {
+    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK) {
         return status;
     }
     return batch_add(batch, collection, &(struct batch_op){ .code = BATCH_DELETE, .key = key });
@@ -212,7 +213,8 @@ int nacre_batch_delete(nacre_batch *batch, nacre_collection *collection, nacre_s
 int nacre_batch_delete_range(nacre_batch *batch, nacre_collection *collection, nacre_slice begin, nacre_slice end)
 {
     int status;
-    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_range(begin, end)) != NACRE_OK) {
+    if ((status = check_batch(batch, collection)) != NACRE_OK ||
+        (status = check_range(collection, begin, end)) != NACRE_OK) {
         return status;
     }
     return batch_add(batch, collection, &(struct batch_op){ .code = BATCH_DELETE_RANGE, .key = begin, .value = end });

@@ -3,6 +3,9 @@
 #define NACRE_BASE_ENTRY_H
 #include "base/slice.h"
 
+/* Bytes of a key: the largest limit that any kind has (kind->key_max is that of one). What holds keys of all kinds goes by it. */
+#define ENTRY_KEY_MAX NACRE_STRING_KEY_MAX
+
 enum entry_type { ENTRY_DELETE = 0, ENTRY_PUT = 1 };
 
 struct entry {

@@ -48,10 +48,11 @@ static enum outcome add_version(struct put *put, struct leaf *leaf)
 /* Hangs the leaf into a node that is locked or not yet published and has room; the key goes on at `depth`. */
 static void hang_leaf(struct node *node, struct leaf *leaf, size_t depth)
 {
-    if (depth == leaf->key_size)
+    nacre_slice key = leaf_key(leaf);
+    if (depth == key.size)
         atomic_store_explicit(&node->terminal, leaf, memory_order_release);
     else
-        node_add(node, leaf->key[depth], leaf_child(leaf));
+        node_add(node, ((const uint8_t *)key.data)[depth], leaf_child(leaf));
 }
 
 static node_child load_child(struct node *node, uint8_t byte)
@@ -141,15 +142,16 @@ static enum outcome split_leaf(struct put *put, struct node *node, struct leaf *
     if (!put_has_leaf(put))
         return PUT_NO_MEMORY;
     size_t begin = at + 1;
+    nacre_slice key = leaf_key(other);
     nacre_slice mine = { put->key + begin, put->key_size - begin };
-    nacre_slice theirs = { other->key + begin, other->key_size - begin };
+    nacre_slice theirs = { (const uint8_t *)key.data + begin, key.size - begin };
     size_t shared = slice_shared_prefix(mine, theirs);
     if (!node_lock(node))
         return PUT_RETRY;
     enum outcome outcome = PUT_RETRY;
     node_slot *slot = node_find(node, put->key[at]);
     if (atomic_load_explicit(slot, memory_order_relaxed) == leaf_child(other)) {
-        struct node4 *above = node4_create(put->arena, put->lane, other->key + begin, shared);
+        struct node4 *above = node4_create(put->arena, put->lane, theirs.data, shared);
         outcome = above ? PUT_DONE : PUT_NO_MEMORY;
         if (above) {
             hang_leaf(&above->head, other, begin + shared);
@@ -224,8 +226,8 @@ static enum outcome put_once(struct put *put, struct node *root)
 
 int memtable_put(struct memtable *table, const struct entry *entry)
 {
-    if (entry->key.size > NACRE_KEY_MAX) {
-        return fail(NACRE_LIMIT, "a key of %zu bytes: at most %u are allowed", entry->key.size, NACRE_KEY_MAX);
+    if (entry->key.size > ENTRY_KEY_MAX) {
+        return fail(NACRE_LIMIT, "a key of %zu bytes: at most %u are allowed", entry->key.size, ENTRY_KEY_MAX);
     }
     if (entry->value.size > NACRE_VALUE_MAX) {
         return fail(NACRE_LIMIT, "a value of %zu bytes: at most %u are allowed", entry->value.size, NACRE_VALUE_MAX);

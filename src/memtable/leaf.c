@@ -38,14 +38,17 @@ static void version_init(struct version *version, const struct entry *entry, siz
 
 struct leaf *leaf_create(struct arena *arena, arena_lane *lane, const struct entry *entry)
 {
-    size_t head = align8(LEAF_HEADER_BYTES + entry->key.size);
+    bool is_long = entry->key.size >= LEAF_LONG;
+    size_t key_at = is_long ? LEAF_LONG_BYTES : 0, head = align8(LEAF_HEADER_BYTES + key_at + entry->key.size);
     struct leaf *leaf = arena_alloc(arena, lane, head + version_bytes(entry, 0), 8);
     if (!leaf)
         return NULL;
     struct version *version = (struct version *)((uint8_t *)leaf + head);
-    leaf->key_size = (uint16_t)entry->key.size;
+    leaf->short_size = is_long ? LEAF_LONG : (uint16_t)entry->key.size;
+    if (is_long)
+        store_u32(leaf->bytes, (uint32_t)entry->key.size);
     if (entry->key.size)
-        memcpy(leaf->key, entry->key.data, entry->key.size);
+        memcpy(leaf->bytes + key_at, entry->key.data, entry->key.size);
     version_init(version, entry, 0);
     atomic_init(&leaf->newest, version);
     return leaf;

@@ -23,19 +23,24 @@ struct version {
 };
 #define VERSION_HEADER_BYTES offsetof(struct version, data)
 
+/* Almost all keys are short: they have their size in 2 bytes. A key of LEAF_LONG bytes or more has it in 4 bytes before it. */
 struct leaf {
     struct version *_Atomic newest; /* as version.next */
-    uint16_t key_size;
-    uint8_t key[]; /* behind it, aligned to 8, the first version */
+    uint16_t short_size;            /* of the key, or LEAF_LONG */
+    uint8_t bytes[];                /* the key; behind it, aligned to 8, the first version */
 };
-#define LEAF_HEADER_BYTES offsetof(struct leaf, key)
+#define LEAF_LONG         UINT16_MAX
+#define LEAF_LONG_BYTES   4u
+#define LEAF_HEADER_BYTES offsetof(struct leaf, bytes)
 
 /* The most that one put takes beside key and value. */
-#define LEAF_OVERHEAD_MAX (LEAF_HEADER_BYTES + 7 + VERSION_HEADER_BYTES + 8 + VERSION_JUMP_BYTES + 7)
+#define LEAF_OVERHEAD_MAX (LEAF_HEADER_BYTES + LEAF_LONG_BYTES + 7 + VERSION_HEADER_BYTES + 8 + VERSION_JUMP_BYTES + 7)
 
 static inline nacre_slice leaf_key(const struct leaf *leaf)
 {
-    return (nacre_slice){ leaf->key, leaf->key_size };
+    if (__builtin_expect(leaf->short_size == LEAF_LONG, 0))
+        return (nacre_slice){ leaf->bytes + LEAF_LONG_BYTES, load_u32(leaf->bytes) };
+    return (nacre_slice){ leaf->bytes, leaf->short_size };
 }
 
 static inline const struct version *version_jump(const struct version *version)

@@ -7,6 +7,8 @@
    change, readers never wait. */
 #ifndef NACRE_MEMTABLE_MEMTABLE_H
 #define NACRE_MEMTABLE_MEMTABLE_H
+#include "base/automaton.h"
+#include "base/buffer.h"
 #include "base/cursor.h"
 #include "base/range_set.h"
 
@@ -36,6 +38,9 @@ bool memtable_get(const struct memtable *, nacre_slice key, uint64_t snapshot, s
    all. */
 uint64_t memtable_covering(const struct memtable *, nacre_slice key, uint64_t snapshot);
 bool memtable_has_ranges(const struct memtable *);
+/* Gives each range delete so far, newest first by arrival. Cheap: nothing is made. */
+void memtable_visit_ranges(const struct memtable *, void (*visit)(void *context, const struct range_delete *),
+                           void *context);
 /* All range deletes so far as an immutable set (NULL when none), owned by the table. Costs a new set when ranges came
    since the last call; the table keeps, and memtable_bytes counts, the old ones. NACRE_NO_MEMORY. */
 int memtable_ranges(struct memtable *, const struct range_set **set);
@@ -43,6 +48,25 @@ int memtable_ranges(struct memtable *, const struct range_set **set);
 /* Over all versions in internal order. Meets all whose put had finished at its last seek (seek_before, first, last);
    sees puts that happen later or not, each whole. The cursor does not hold the table: the caller does. */
 int memtable_cursor_create(struct memtable *, struct cursor **);
+
+/* What a match cursor is to give: the keys in [begin, end) (empty = open) that an automaton wants. Lives as long as the cursor. */
+struct memtable_search {
+    struct automaton *automaton;
+    nacre_slice begin, end;
+    int (*stop)(
+        void *
+            context); /* asked every MEMTABLE_STOP_KEYS keys: NACRE_OK to go on, else the status to end in. May be NULL */
+    void *stop_context;
+    uint64_t keys_run; /* counts up by the keys that were looked at one by one */
+};
+#define MEMTABLE_STOP_KEYS 256u
+/* As memtable_cursor_create, over all versions of those keys alone. seek and seek_before take any key. Its status may be what
+   `stop` gives, or NACRE_NO_MEMORY. */
+int memtable_match_cursor_create(struct memtable *, struct memtable_search *, struct cursor **);
+
+/* Up to `count` keys that cut the table in parts of about the same size, ascending, appended as buffer_append_slice. Looks at the
+   upper nodes alone, so a part may be some times larger than another. NACRE_NO_MEMORY. */
+int memtable_sample_keys(struct memtable *, size_t count, struct buffer *keys, size_t *made);
 
 uint64_t memtable_bytes(const struct memtable *);   /* arena memory used, and sets of range deletes */
 uint64_t memtable_entries(const struct memtable *); /* versions + range deletes */

@@ -77,11 +77,6 @@ static bool push(struct memtable_cursor *c, struct node *node, int byte)
     return true;
 }
 
-static const struct leaf *node_terminal(struct node *node)
-{
-    return atomic_load_explicit(&node->terminal, memory_order_acquire);
-}
-
 /* Sets leaf to the first one below `child` and completes the path. False: no memory. Every node but the root has a leaf
    below. */
 static bool descend_first(struct memtable_cursor *c, node_child child)
@@ -119,18 +114,6 @@ static bool descend_last(struct memtable_cursor *c, node_child child)
     return true;
 }
 
-/* Fetches what the walk will need when it is through with the child under `byte`: the leaves below the next child,
-   whose own lines were fetched one child earlier, and the lines of the one after. */
-static void look_ahead(struct node *node, int byte)
-{
-    node_child next = node_next(node, byte + 1, &byte);
-    if (!next || child_is_leaf(next))
-        return;
-    node_prefetch_children(child_node(next));
-    if (node->kind > NODE_16)
-        child_prefetch(node_next(node, byte + 1, &byte));
-}
-
 /* From the path as it stands to the next leaf after it. False: none, or no memory (status). */
 static bool advance(struct memtable_cursor *c)
 {
@@ -139,7 +122,7 @@ static bool advance(struct memtable_cursor *c)
         node_child child = node_next(top->node, top->byte + 1, &top->byte);
         if (child) {
             if (!child_is_leaf(child))
-                look_ahead(top->node, top->byte);
+                node_look_ahead(top->node, top->byte);
             return descend_first(c, child);
         }
         c->depth--;
@@ -175,17 +158,6 @@ static void start(struct memtable_cursor *c)
    the key, and gives what is to be done next. */
 enum landing { LANDED_ON_LEAF, BEFORE_SUBTREE, AFTER_SUBTREE, AFTER_PATH, FAILED };
 
-/* How the subtree of `node` lies to the key, whose bytes from `depth` on are to be compared with the prefix.
-   AFTER_PATH: the key goes on below. */
-static enum landing compare_prefix(const struct node *node, nacre_slice key, size_t depth)
-{
-    size_t left = key.size - depth, shared = node->prefix_size < left ? node->prefix_size : left;
-    int order = shared ? memcmp(node_prefix(node), (const uint8_t *)key.data + depth, shared) : 0;
-    if (order != 0)
-        return order > 0 ? BEFORE_SUBTREE : AFTER_SUBTREE;
-    return left <= node->prefix_size ? BEFORE_SUBTREE : AFTER_PATH;
-}
-
 /* LANDED_ON_LEAF: c->leaf hangs at the end of the path and may be before, at or after the key. BEFORE_SUBTREE,
    AFTER_SUBTREE: the key lies before or after all of *child, which hangs at the end of the path. AFTER_PATH: after the
    terminal and all children up to the byte at the end of the path, before the next ones. */
@@ -196,9 +168,9 @@ static enum landing walk_along(struct memtable_cursor *c, nacre_slice key, node_
     *child = node_as_child(&c->table->root.head);
     for (;;) {
         struct node *node = child_node(*child);
-        enum landing landing = compare_prefix(node, key, depth);
-        if (landing != AFTER_PATH)
-            return landing;
+        int order = node_compare_key(node, key, depth);
+        if (order != 0)
+            return order < 0 ? BEFORE_SUBTREE : AFTER_SUBTREE;
         depth += node->prefix_size;
         if (!push(c, node, bytes[depth]))
             return FAILED;

@@ -239,11 +239,21 @@ void node_prefetch_children(struct node *node)
         child_prefetch(atomic_load_explicit(&children[i], memory_order_relaxed));
 }
 
+void node_look_ahead(struct node *node, int byte)
+{
+    node_child next = node_next(node, byte + 1, &byte);
+    if (!next || child_is_leaf(next))
+        return;
+    node_prefetch_children(child_node(next));
+    if (node->kind > NODE_16)
+        child_prefetch(node_next(node, byte + 1, &byte));
+}
+
 static void node_init(struct node *node, enum node_kind kind, const uint8_t *prefix, size_t prefix_size)
 {
     memset(node, 0, node_bytes[kind]);
     node->kind = (uint8_t)kind;
-    node->prefix_size = (uint16_t)prefix_size;
+    node->prefix_size = (uint32_t)prefix_size;
     if (prefix_size > PREFIX_NEAR)
         node->prefix.far = prefix;
     else if (prefix_size)
@@ -353,7 +363,7 @@ static inline void pause_processor(void)
 bool node_lock(struct node *node)
 {
     for (unsigned spins = 0;; spins++) {
-        uint32_t state = atomic_load_explicit(&node->lock, memory_order_acquire);
+        uint8_t state = atomic_load_explicit(&node->lock, memory_order_acquire);
         if (state == NODE_OBSOLETE)
             return false;
         /* acquire: pairs with the release in node_unlock. */

@@ -17,10 +17,10 @@ enum node_lock { NODE_FREE, NODE_LOCKED, NODE_OBSOLETE }; /* obsolete is for eve
 #define PREFIX_NEAR 8u
 
 struct node {
-    _Atomic uint32_t lock;
+    _Atomic uint8_t lock;
     uint8_t kind;
     _Atomic uint8_t count; /* children of a node4, node16 or node48; published by it in the first two */
-    uint16_t prefix_size;
+    uint32_t prefix_size;
     union {
         uint8_t near[PREFIX_NEAR]; /* prefixes up to PREFIX_NEAR bytes */
         const uint8_t *far;        /* longer ones: bytes of some leaf's key */
@@ -85,6 +85,20 @@ static inline const uint8_t *node_prefix(const struct node *node)
     return node->prefix_size <= PREFIX_NEAR ? node->prefix.near : node->prefix.far;
 }
 
+static inline struct leaf *node_terminal(struct node *node)
+{
+    return atomic_load_explicit(&node->terminal, memory_order_acquire);
+}
+
+/* How a key, whose bytes before `depth` are the node's place, lies to the keys below: < 0 before all of them, or the terminal's
+   own; > 0 behind all of them; 0 when it goes on behind the prefix. */
+static inline int node_compare_key(const struct node *node, nacre_slice key, size_t depth)
+{
+    size_t left = key.size - depth, shared = node->prefix_size < left ? node->prefix_size : left;
+    int order = shared ? memcmp((const uint8_t *)key.data + depth, node_prefix(node), shared) : 0;
+    return order ? order : left <= node->prefix_size ? -1 : 0;
+}
+
 /* The slot of the child under `byte`; NULL, or a slot that holds 0, when there is none. */
 node_slot *node_find(struct node *, uint8_t byte);
 /* The child under the least byte >= from (0..256), or the greatest <= from (-1..255); 0 when none. */
@@ -99,6 +113,9 @@ static inline void child_prefetch(node_child child)
     __builtin_prefetch((const void *)(memory + 128));
 }
 void node_prefetch_children(struct node *);
+/* Fetches what an ascending walk will need when it is through with the child under `byte`: the leaves below the next child, whose
+   own lines were fetched one child earlier, and the lines of the one after. */
+void node_look_ahead(struct node *, int byte);
 
 void node_root_init(struct node256 *root);
 /* An empty node4. `prefix` must live as long as the arena when longer than PREFIX_NEAR. NULL + detail. */

@@ -139,6 +139,14 @@ bool memtable_has_ranges(const struct memtable *table)
     return atomic_load_explicit(&table->range_newest, memory_order_acquire) != NULL;
 }
 
+void memtable_visit_ranges(const struct memtable *table, void (*visit)(void *context, const struct range_delete *),
+                           void *context)
+{
+    const struct range_node *node = atomic_load_explicit(&table->range_newest, memory_order_acquire);
+    for (; node; node = node->older)
+        visit(context, &node->range);
+}
+
 int memtable_ranges(struct memtable *table, const struct range_set **set)
 {
     int status = NACRE_OK;

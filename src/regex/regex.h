@@ -24,7 +24,8 @@ const struct regex_analysis *regex_analysis(const struct regex *); /* made by re
 
 /* ---- the automaton that walkers use ----
 
-   Its alphabet is ASCII (or all bytes, with `bytes`): a byte >= 0x80 leads to `unsure`, and so does a state that finds no room in the budget.
+   Its alphabet is ASCII (or all bytes, with `bytes`): a byte >= 0x80 leads to `unsure`, or to `dead` or `all` where the match does not hang on
+   what it is; a state that finds no room in the budget leads to `unsure`.
    So it needs no UTF-8 automata and is small; what it is unsure of is decided key by key with the whole language (dfa->automaton.decide:
    a second lazy DFA over UTF-8 that is emptied when full, and a simulation of the NFA where that thrashes; bytes that are not UTF-8 are read
    as U+FFFD). */
@@ -39,7 +40,9 @@ struct dfa {
     uint8_t classes[256];
     const struct regex *regex;
 };
-int dfa_create(const struct regex *, size_t budget_bytes, struct dfa **); /* 0 = default, 8 MiB */
+/* The budget is for the states of the walker, 0 = default, 8 MiB; half as much again goes to whole keys when the first of them is decided.
+   Beside it there are the programs (8 bytes per instruction) and work memory of about 20 bytes per instruction. NACRE_NO_MEMORY. */
+int dfa_create(const struct regex *, size_t budget_bytes, struct dfa **);
 void dfa_free(struct dfa *);
 /* Builds the row's missing step. Gives `unsure` when it cannot. */
 automaton_state dfa_build(struct dfa *, automaton_state, uint32_t class_);

@@ -71,5 +71,8 @@ struct syntax_tree {
 /* Parses and simplifies. *error_at (may be NULL): byte of the pattern where it went wrong. The detail reads
    "regular expression: <reason> at byte <n>: `<the part>`". NACRE_INVALID, NACRE_LIMIT, NACRE_NO_MEMORY. */
 int syntax_parse(nacre_slice pattern, const struct regex_options *, struct syntax_tree *, size_t *error_at);
+/* The same for who asks where a match lies: what may be dropped at the edges of the expression as long as only whether a key matches is
+   asked stays. */
+int syntax_parse_untrimmed(nacre_slice pattern, const struct regex_options *, struct syntax_tree *, size_t *error_at);
 void syntax_free(struct syntax_tree *); /* takes a zeroed one */
 #endif

@@ -28,5 +28,15 @@ struct search {
         void *context); /* looked at every 100 us or so: NACRE_OK to go on, else the status to return. May be NULL */
     void *stop_context;
     struct search_report *report; /* counts are added; NULL: nobody asks */
+    /* What the kind learned of the pattern and keeps from segment to segment. The kind's own; NULL at first, freed by search_end. */
+    void *memo;
+    void (*free_memo)(void *memo);
 };
+
+static inline void search_end(struct search *s) /* before the regex and the automaton go */
+{
+    if (s->memo)
+        s->free_memo(s->memo);
+    s->memo = NULL;
+}
 #endif

@@ -1,5 +1,6 @@
 /* Encoding of batches (see batch_format.h). */
 #include "store/batch_format.h"
+#include "base/entry.h"
 #include "base/varint.h"
 
 int batch_encode(struct buffer *payload, const struct batch_op *op)
@@ -30,16 +31,16 @@ int batch_encode(struct buffer *payload, const struct batch_op *op)
     return NACRE_OK;
 }
 
-/* What no writer makes: checksums keep chance out, not intent. */
+/* What no writer makes: checksums keep chance out, not intent. The limit of the collection's kind is for who knows the collection. */
 static bool is_sound(const struct batch_op *op)
 {
-    if (op->key.size > NACRE_KEY_MAX || op->value.size > NACRE_VALUE_MAX) {
+    if (op->key.size > ENTRY_KEY_MAX || op->value.size > NACRE_VALUE_MAX) {
         return false;
     }
     if (op->code != BATCH_DELETE_RANGE) {
         return op->key.size > 0;
     }
-    return op->value.size <= NACRE_KEY_MAX && (op->value.size == 0 || slice_compare(op->key, op->value) < 0);
+    return op->value.size <= ENTRY_KEY_MAX && (op->value.size == 0 || slice_compare(op->key, op->value) < 0);
 }
 
 bool batch_decode(struct reader *reader, struct batch_op *op)

@@ -93,7 +93,7 @@ int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, 
         for (size_t i = 0; i < some; i++) {
             nacre_slice key = keys[first + i];
             ahead[i] = (struct lookup){ key, hash_bytes(key.data, key.size), sequence };
-            version_prefetch(view->version, &ahead[i]);
+            version_prefetch(view->version, 0, &ahead[i]);
         }
         for (size_t i = 0; i < some; i++) {
             struct entry entry;

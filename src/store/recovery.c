@@ -47,6 +47,13 @@ static nacre_collection *target_of(const struct replay *replay, uint32_t id, wal
     return NULL;
 }
 
+/* A log that another program wrote may hold what no collection of the kind takes. */
+static bool fits(const nacre_collection *collection, const struct batch_op *op)
+{
+    size_t most = collection->kind->key_max;
+    return op->key.size <= most && (op->code != BATCH_DELETE_RANGE || op->value.size <= most);
+}
+
 static int apply_record(const struct replay *replay, const struct replay_record *record)
 {
     struct reader reader = reader_of(record->payload);
@@ -55,6 +62,11 @@ static int apply_record(const struct replay *replay, const struct replay_record 
     int status = NACRE_OK;
     while (status == NACRE_OK && batch_decode(&reader, &op)) {
         nacre_collection *collection = target_of(replay, op.collection, record->begin);
+        if (collection && !fits(collection, &op)) {
+            return fail(NACRE_CORRUPT, "log file %u, offset %u: a key of %zu bytes for collection '%s' of kind %s",
+                        WAL_FILE(record->begin), WAL_OFFSET(record->begin), op.key.size, collection->name,
+                        collection->kind->name);
+        }
         if (collection) {
             status = apply_op(collection->active->memtable, &op, sequence);
         }

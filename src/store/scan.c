@@ -5,11 +5,13 @@
    Invariants:
    1. live: key and value are the user's entry. Going forward, the merge stands on that entry; going backward, on the last entry before all of its versions.
    2. the view is held until close, so that nothing under the merge goes away, and the active memtable's newer entries are left out by sequence.
+   3. over matches of a regular expression (match is set) the merge has the wanted keys alone: dead ranges are used but never learned, as the keys between
+      two matches are not seen.
    One thread at a time. No locks. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "store/store.h"
+#include "store/search.h"
 #include "tree/merge_cursor.h"
 #include <urcu/urcu-bp.h>
 
@@ -30,10 +32,11 @@ struct nacre_cursor {
     bool jumped;              /* a gap lies right before the row */
     int gap_slot;             /* of the gap this cursor is registering, or -1 */
     bool gap_reverse;
-    uint64_t gap_assigned; /* the last sequence assigned when it was registered */
+    uint64_t gap_assigned;    /* the last sequence assigned when it was registered */
+    struct match_scan *match; /* owned; NULL: over all keys */
 };
 
-static bool out_of_memory(nacre_cursor *c, int status)
+static bool failed(nacre_cursor *c, int status)
 {
     if (status != NACRE_OK) {
         c->status = status;
@@ -112,6 +115,9 @@ static bool jump_gap(nacre_cursor *c, bool reverse)
 static int count_dead(nacre_cursor *c, nacre_slice key, bool reverse)
 {
     int status = NACRE_OK;
+    if (c->match) {
+        return NACRE_OK;
+    }
     if (c->dead_in_row++ == 0 && !c->jumped) {
         buffer_clear(&c->dead_bound);
         status = buffer_append(&c->dead_bound, key.data, key.size);
@@ -167,10 +173,17 @@ static void stop(nacre_cursor *c)
     stats_add(&c->collection->store->stats, STATS_scan_dead, c->dead_in_row);
 }
 
+/* Over matches: whether the caller wants no more, or the time is over. */
+static bool interrupted(nacre_cursor *c)
+{
+    int status = c->match ? match_scan_step(c->match) : NACRE_OK;
+    return failed(c, status);
+}
+
 static void accept_forward(nacre_cursor *c)
 {
     const struct entry *entry = &c->merge->entry;
-    if (out_of_memory(c, keep_key(c, entry->key))) {
+    if (failed(c, keep_key(c, entry->key))) {
         return;
     }
     if (c->dead_in_row || c->jumped) {
@@ -190,6 +203,9 @@ static void find_forward(nacre_cursor *c)
         if (past_end(c, entry->key)) {
             break;
         }
+        if (interrupted(c)) {
+            return;
+        }
         if (entry->sequence > c->sequence) {
             cursor_next(merge);
             continue;
@@ -201,12 +217,15 @@ static void find_forward(nacre_cursor *c)
         if (jump_gap(c, false)) {
             continue;
         }
-        if (out_of_memory(c, count_dead(c, entry->key, false)) || out_of_memory(c, keep_key(c, entry->key))) {
+        if (failed(c, count_dead(c, entry->key, false)) || failed(c, keep_key(c, entry->key))) {
             return;
         }
         do {
             cursor_next(merge);
-        } while (merge->valid && slice_equal(merge->entry.key, buffer_slice(&c->key)));
+        } while (merge->valid && slice_equal(merge->entry.key, buffer_slice(&c->key)) && !interrupted(c));
+        if (c->status != NACRE_OK) {
+            return;
+        }
     }
     stop(c);
 }
@@ -218,17 +237,20 @@ static void find_backward(nacre_cursor *c)
     struct cursor *merge = c->merge;
     while (merge->valid && !before_begin(c, merge->entry.key)) {
         bool seen = false, alive = false;
-        if (out_of_memory(c, keep_key(c, merge->entry.key))) {
+        if (failed(c, keep_key(c, merge->entry.key))) {
             return;
         }
         do {
             const struct entry *entry = &merge->entry;
+            if (interrupted(c)) {
+                return;
+            }
             if (entry->sequence <= c->sequence) {
                 seen = true;
                 alive = is_live(c, entry);
                 buffer_clear(&c->kept_value);
                 if (alive && !c->keys_only &&
-                    out_of_memory(c, buffer_append(&c->kept_value, entry->value.data, entry->value.size))) {
+                    failed(c, buffer_append(&c->kept_value, entry->value.data, entry->value.size))) {
                     return;
                 }
                 if (!alive && jump_gap(c, true)) {
@@ -250,7 +272,7 @@ static void find_backward(nacre_cursor *c)
             c->backward = true;
             return;
         }
-        if (seen && out_of_memory(c, count_dead(c, buffer_slice(&c->key), true))) {
+        if (seen && failed(c, count_dead(c, buffer_slice(&c->key), true))) {
             return;
         }
     }
@@ -285,6 +307,20 @@ static void go_before(nacre_cursor *c, nacre_slice key)
         cursor_seek_before(c->merge, from_end ? end : key);
     }
     find_backward(c);
+}
+
+/* Each move begins and ends with these. False: it is not to be made. */
+static bool enter(nacre_cursor *c)
+{
+    return !c->match || !failed(c, match_scan_enter(c->match));
+}
+
+static void leave(nacre_cursor *c)
+{
+    if (c->match) {
+        c->match->matches += c->live;
+        match_scan_leave(c->match);
+    }
 }
 
 static void step_forward(nacre_cursor *c)
@@ -327,7 +363,7 @@ bool nacre_cursor_valid(const nacre_cursor *c)
 
 void nacre_cursor_next(nacre_cursor *c)
 {
-    if (!stands(c)) {
+    if (!stands(c) || !enter(c)) {
         return;
     }
     if (c->reverse) {
@@ -336,11 +372,12 @@ void nacre_cursor_next(nacre_cursor *c)
         step_forward(c);
     }
     count_given(c);
+    leave(c);
 }
 
 void nacre_cursor_prev(nacre_cursor *c)
 {
-    if (!stands(c)) {
+    if (!stands(c) || !enter(c)) {
         return;
     }
     if (c->reverse) {
@@ -351,19 +388,19 @@ void nacre_cursor_prev(nacre_cursor *c)
     if (c->live && c->given > 1) {
         c->given--;
     }
+    leave(c);
 }
 
 void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
 {
-    if (!c) {
+    if (!c || !enter(c)) {
         return;
     }
     c->given = 0;
     if (c->reverse) {
         /* The greatest key <= the target: before the least key after it. */
         struct buffer after = { 0 };
-        if (!out_of_memory(c, buffer_append(&after, key.data, key.size)) &&
-            !out_of_memory(c, buffer_append_u8(&after, 0))) {
+        if (!failed(c, buffer_append(&after, key.data, key.size)) && !failed(c, buffer_append_u8(&after, 0))) {
             go_before(c, buffer_slice(&after));
         }
         buffer_free(&after);
@@ -371,11 +408,12 @@ void nacre_cursor_seek(nacre_cursor *c, nacre_slice key)
         go_to(c, key);
     }
     count_given(c);
+    leave(c);
 }
 
 void nacre_cursor_first(nacre_cursor *c)
 {
-    if (!c) {
+    if (!c || !enter(c)) {
         return;
     }
     c->given = 0;
@@ -385,11 +423,12 @@ void nacre_cursor_first(nacre_cursor *c)
         go_to(c, (nacre_slice){ NULL, 0 });
     }
     count_given(c);
+    leave(c);
 }
 
 void nacre_cursor_last(nacre_cursor *c)
 {
-    if (!c) {
+    if (!c || !enter(c)) {
         return;
     }
     c->given = 0;
@@ -399,6 +438,7 @@ void nacre_cursor_last(nacre_cursor *c)
         go_before(c, (nacre_slice){ NULL, 0 });
     }
     count_given(c);
+    leave(c);
 }
 
 nacre_slice nacre_cursor_key(const nacre_cursor *c)
@@ -423,6 +463,7 @@ void nacre_cursor_close(nacre_cursor *c)
     }
     settle_gap(c, false, (nacre_slice){ NULL, 0 });
     cursor_close(c->merge);
+    match_scan_free(c->match, c->collection->store);
     if (c->view) {
         view_release(c->collection->store, c->view);
     }
@@ -462,20 +503,24 @@ static int set_bounds(nacre_cursor *c, const nacre_scan_options *options)
 static int merge_children(nacre_cursor *c, nacre_slice prefix)
 {
     struct cursor **children = NULL;
+    nacre_slice begin = buffer_slice(&c->begin), end = buffer_slice(&c->end);
     size_t count = 0, capacity = c->view->table_count + 8;
     int status = (children = memory_alloc(capacity * sizeof(struct cursor *))) ? NACRE_OK : NACRE_NO_MEMORY;
     for (uint32_t i = 0; i < c->view->table_count && status == NACRE_OK; i++) {
         struct memtable *memtable = c->view->tables[i]->memtable;
         c->has_ranges |= memtable_has_ranges(memtable);
         if (memtable_entries(memtable) > 0) {
-            status = memtable_cursor_create(memtable, &children[count]);
+            status = c->match ? match_scan_table(c->match, i, memtable, begin, end, &children[count])
+                              : memtable_cursor_create(memtable, &children[count]);
             count += status == NACRE_OK;
         }
     }
     c->has_ranges |= c->view->version->has_ranges;
-    if (status == NACRE_OK) {
-        status = version_cursors(c->view->version, buffer_slice(&c->begin), buffer_slice(&c->end), prefix, &children,
-                                 &count, &capacity);
+    if (status == NACRE_OK && c->match) {
+        status =
+            version_match_cursors(c->view->version, 0, &c->match->search, begin, end, &children, &count, &capacity);
+    } else if (status == NACRE_OK) {
+        status = version_cursors(c->view->version, begin, end, prefix, &children, &count, &capacity);
     }
     if (status == NACRE_OK) {
         status = merge_cursor_create(children, count, &c->merge);
@@ -490,10 +535,18 @@ static int merge_children(nacre_cursor *c, nacre_slice prefix)
 
 int collection_scan(nacre_collection *collection, const nacre_scan_options *options, nacre_cursor **cursor)
 {
+    return collection_scan_matches(collection, options, NULL, cursor);
+}
+
+int collection_scan_matches(nacre_collection *collection, const nacre_scan_options *options, struct match_scan *match,
+                            nacre_cursor **cursor)
+{
     nacre_cursor *c = memory_zalloc(sizeof *c);
     if (!c) {
+        match_scan_free(match, NULL);
         return NACRE_NO_MEMORY;
     }
+    c->match = match;
     atomic_fetch_add_explicit(&collection->store->cursors, 1, memory_order_relaxed);
     stats_add(&collection->store->stats, STATS_scans, 1);
     c->collection = collection;
@@ -504,6 +557,9 @@ int collection_scan(nacre_collection *collection, const nacre_scan_options *opti
     c->view = view_hold(collection);
     c->sequence = options->snapshot ? options->snapshot->sequence : publish_visible(&collection->store->publisher);
     int status = set_bounds(c, options);
+    if (status == NACRE_OK && match) {
+        status = match_scan_begin(match, c->view->table_count, c->sequence);
+    }
     if (status == NACRE_OK) {
         status = merge_children(c, options->prefix);
     }

@@ -16,6 +16,12 @@
     X(scans, "cursors opened") \
     X(scan_dead, "dead entries that cursors stepped over") \
     X(gap_jumps, "times a cursor jumped over a learned dead range") \
+    X(searches, "regular expressions searched for, by cursors and counts") \
+    X(search_matches, "keys that they matched") \
+    X(search_keys, "keys that were run through an automaton for them") \
+    X(search_candidates, "blocks that indexes left to look at") \
+    X(search_blocks_read, "blocks that were read for them") \
+    X(search_blocks_counted, "blocks that were counted without reading them") \
     X(seals, "memtables sealed") \
     X(flushes, "memtables flushed into segments") \
     X(stall_ns, "nanoseconds that writers were slowed down or held") \

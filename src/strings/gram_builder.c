@@ -1,18 +1,17 @@
 /* Gathers posting lists of grams.
 
-   Each gram has, in a page of 256 that share all bytes but the last, the block that it came in last; so a gram that comes again in a block costs one look. The
-   grams that are new to a block wait until the block ends, so that what their lists lie in can be fetched ahead of its use. A list lies in an arena, as chunks of
-   varint differences that double in size:
+   Each gram has a number, that of its list, and a bit that says whether it came in the present block (gram_places.h). The grams of a block wait until it ends; what
+   their lists lie in is then fetched ahead of its use. A list lies in an arena, as chunks of varint differences that double in size:
 
      chunk: bytes of differences | 4 offset of the next chunk
      A difference may go over the end of a chunk. The first block of a list is kept in the list itself.
 
    Invariants:
-   1. If a gram of three bytes was met in a block, its last two bytes and its last byte were, too: shorter grams are looked at only where the longer one is new.
-   2. Grams that end inside of the bytes that a key shares with the one before were met with that one, in the same block.
-   3. Page 0 belongs to no grams and says of each that it was never met, so that the walk need not ask whether there is a page.
-   4. Once grams of three bytes would cost more memory than is reasonable for so many bytes of keys (random bytes, mostly), no more of them are taken, and none are written.
-   5. Lists hold what came in blocks before the present one; `waiting` has room for all grams that the key at hand can bring.
+   1. Grams that end inside of the bytes that a key shares with the one before were met with that one, in the same block.
+   2. Lists hold what came in blocks before the present one; `waiting` has each gram of the present one, once, and room for all that the key at hand can bring. List 0
+      is that of no gram, and is empty.
+   3. Once grams of three bytes would cost more memory than is reasonable for so many bytes of keys (random bytes, mostly), no more of them are taken; grams whose lists
+      would come to more than half of the bytes of keys are not written.
    One thread; no locks. */
 #include "strings/gram_builder.h"
 #include "base/endian.h"
@@ -20,26 +19,18 @@
 #include "base/status.h"
 #include "base/varint.h"
 #include "strings/gram_dictionary.h"
+#include "strings/gram_places.h"
 #include "strings/posting_list.h"
-#include "strings/utf8_repair.h"
+#include "base/utf8.h"
 
-#define PAGE_GRAMS       256u
-#define PAGES_OF_2       65536u /* pages of grams of two bytes: behind those of three, by the first byte */
-#define PAGE_OF_1        (PAGES_OF_2 + 256)
-#define PAGE_KEYS        (PAGE_OF_1 + 1)
 #define LINK_BYTES       4u
 #define FIRST_CHUNK      16u /* bytes, with the link */
 #define LAST_CHUNK       1024u
-#define DIFFERENCE_BYTES 5u         /* at most */
-#define AHEAD            16u        /* lists that are fetched before they grow */
-#define FREE_BYTES       (8u << 20) /* memory that grams may take, whatever the keys */
+#define DIFFERENCE_BYTES 5u          /* at most */
+#define AHEAD            16u         /* lists that are fetched before they grow */
+#define FREE_BYTES       (32u << 20)  /* memory that grams may take, whatever the keys */
+#define FREE_LIST_BYTES  (64u << 10) /* bytes that the lists of one length may take, whatever the keys */
 
-struct gram_page {
-    struct gram_place {
-        uint32_t met;  /* block that the gram came in last, plus 1; 0 = none */
-        uint32_t list; /* valid where met */
-    } of[PAGE_GRAMS];
-};
 struct gram_list {
     /* What grows it, in a cache line of its own or half of one. */
     _Alignas(16) uint32_t count; /* blocks */
@@ -51,57 +42,18 @@ struct gram_list {
     uint32_t size;               /* of the last chunk, with its link */
 };
 struct gram_builder {
-    uint32_t page_of[PAGE_KEYS];
-    struct gram_page *pages;
+    struct gram_places places; /* numbers: lists; 0 = none yet */
     struct gram_list *lists;
     uint8_t *arena;
-    uint32_t *waiting; /* lists of the grams of the present block */
-    size_t page_count, page_capacity, list_count, list_capacity, arena_size, arena_capacity, waiting_count,
-        waiting_capacity;
+    uint32_t *waiting; /* places of the grams of the present block */
+    size_t list_count, list_capacity, arena_size, arena_capacity, waiting_count, waiting_capacity;
     uint64_t key_bytes;
     uint32_t block;    /* of the key added last, plus 1; 0 = none */
     size_t first_high; /* where the key added last has its first byte >= 0x80 */
-    bool no_threes;    /* invariant 4 */
+    bool no_threes;    /* invariant 3 */
     uint8_t folded[256];
     struct buffer repaired;
 };
-
-int gram_builder_create(struct gram_builder **out)
-{
-    struct gram_builder *b = memory_zalloc(sizeof *b);
-    *out = b;
-    if (!b)
-        return NACRE_NO_MEMORY;
-    for (unsigned i = 0; i < 256; i++)
-        b->folded[i] = (uint8_t)(i >= 'A' && i <= 'Z' ? i + 32 : i);
-    b->first_high = SIZE_MAX;
-    b->page_capacity = 16;
-    b->page_count = 1;
-    b->pages = memory_zalloc(b->page_capacity * sizeof *b->pages);
-    if (b->pages)
-        return NACRE_OK;
-    gram_builder_free(b);
-    *out = NULL;
-    return NACRE_NO_MEMORY;
-}
-
-void gram_builder_free(struct gram_builder *b)
-{
-    if (!b)
-        return;
-    memory_free(b->pages);
-    memory_free(b->lists);
-    memory_free(b->arena);
-    memory_free(b->waiting);
-    buffer_free(&b->repaired);
-    memory_free(b);
-}
-
-uint64_t gram_builder_memory(const struct gram_builder *b)
-{
-    return sizeof *b + b->page_capacity * sizeof *b->pages + b->list_capacity * sizeof *b->lists + b->arena_capacity +
-           b->waiting_capacity * sizeof *b->waiting + b->repaired.capacity;
-}
 
 /* ---- growing ---- */
 
@@ -118,15 +70,49 @@ static int grow(void **items, size_t *capacity, size_t wanted, size_t item_bytes
     return NACRE_OK;
 }
 
-static int make_page(struct gram_builder *b, uint32_t page_key)
+int gram_builder_create(struct gram_builder **out)
 {
-    int status = grow((void **)&b->pages, &b->page_capacity, b->page_count + 1, sizeof *b->pages);
-    if (status != NACRE_OK)
-        return status;
-    memset(&b->pages[b->page_count], 0, sizeof *b->pages);
-    b->page_of[page_key] = (uint32_t)b->page_count++;
-    return NACRE_OK;
+    struct gram_builder *b = memory_zalloc(sizeof *b);
+    *out = b;
+    if (!b)
+        return NACRE_NO_MEMORY;
+    for (unsigned i = 0; i < 256; i++)
+        b->folded[i] = (uint8_t)(i >= 'A' && i <= 'Z' ? i + 32 : i);
+    b->first_high = SIZE_MAX;
+    b->list_count = 1;
+    int status = gram_places_begin(&b->places);
+    if (status == NACRE_OK)
+        status = grow((void **)&b->lists, &b->list_capacity, 1024, sizeof *b->lists);
+    if (status == NACRE_OK)
+        status = grow((void **)&b->arena, &b->arena_capacity, 16384, 1);
+    if (status == NACRE_OK) {
+        b->lists[0] = (struct gram_list){ 0 };
+        return NACRE_OK;
+    }
+    gram_builder_free(b);
+    *out = NULL;
+    return status;
 }
+
+void gram_builder_free(struct gram_builder *b)
+{
+    if (!b)
+        return;
+    gram_places_free(&b->places);
+    memory_free(b->lists);
+    memory_free(b->arena);
+    memory_free(b->waiting);
+    buffer_free(&b->repaired);
+    memory_free(b);
+}
+
+uint64_t gram_builder_memory(const struct gram_builder *b)
+{
+    return sizeof *b + gram_places_memory(&b->places) + b->list_capacity * sizeof *b->lists + b->arena_capacity +
+           b->waiting_capacity * sizeof *b->waiting + b->repaired.capacity;
+}
+
+/* ---- lists ---- */
 
 static int make_chunk(struct gram_builder *b, uint32_t size, uint32_t *chunk)
 {
@@ -162,8 +148,6 @@ static int extend(struct gram_builder *b, struct gram_list *l)
     return NACRE_OK;
 }
 
-/* ---- adding ---- */
-
 static int append_difference(struct gram_builder *b, struct gram_list *l, uint32_t difference)
 {
     if (__builtin_expect(l->end - l->at >= DIFFERENCE_BYTES, 1)) {
@@ -181,107 +165,95 @@ static int append_difference(struct gram_builder *b, struct gram_list *l, uint32
     return NACRE_OK;
 }
 
-static int begin_list(struct gram_builder *b, struct gram_place *place)
+static int begin_list(struct gram_builder *b, uint32_t place)
 {
     if (b->list_count == UINT32_MAX)
         return fail(NACRE_LIMIT, "more than %u grams in a segment", UINT32_MAX);
     int status = grow((void **)&b->lists, &b->list_capacity, b->list_count + 1, sizeof *b->lists);
     if (status != NACRE_OK)
         return status;
-    b->lists[b->list_count] = (struct gram_list){ 0 };
-    place->list = (uint32_t)b->list_count++;
+    b->lists[b->list_count] = (struct gram_list){ .count = 1, .first = b->block - 1, .last = b->block - 1 };
+    b->places.numbers[place] = (uint32_t)b->list_count++;
     return NACRE_OK;
 }
 
-/* The gram was never met. */
-static __attribute__((noinline)) int make_gram(struct gram_builder *b, uint32_t page_key, uint8_t last)
+static int extend_list(struct gram_builder *b, struct gram_list *l)
 {
-    int status = b->page_of[page_key] ? NACRE_OK : make_page(b, page_key);
-    return status == NACRE_OK ? begin_list(b, &b->pages[b->page_of[page_key]].of[last]) : status;
+    int status = append_difference(b, l, b->block - 1 - l->last);
+    l->last = b->block - 1;
+    l->count++;
+    return status;
 }
 
-/* Puts the block that ends into the lists that wait. */
+/* Puts the block that ends into the lists of the grams that wait. */
 static int end_block(struct gram_builder *b)
 {
-    const uint32_t block = b->block - 1;
+    const uint32_t *waiting = b->waiting, *numbers = b->places.numbers;
     const size_t count = b->waiting_count;
     int status = NACRE_OK;
     b->waiting_count = 0;
     for (size_t i = 0; i < count && status == NACRE_OK; i++) {
+        if (i + 3 * AHEAD < count)
+            __builtin_prefetch(&numbers[waiting[i + 3 * AHEAD]]);
         if (i + 2 * AHEAD < count)
-            __builtin_prefetch(&b->lists[b->waiting[i + 2 * AHEAD]], 1);
-        if (i + AHEAD < count && b->arena)
-            __builtin_prefetch(b->arena + b->lists[b->waiting[i + AHEAD]].at, 1);
-        struct gram_list *l = &b->lists[b->waiting[i]];
-        if (l->count == 0)
-            l->first = block;
-        else
-            status = append_difference(b, l, block - l->last);
-        l->last = block;
-        l->count++;
+            __builtin_prefetch(&b->lists[numbers[waiting[i + 2 * AHEAD]]], 1);
+        if (i + AHEAD < count)
+            __builtin_prefetch(b->arena + b->lists[numbers[waiting[i + AHEAD]]].at, 1);
+        uint32_t place = waiting[i], list = numbers[place];
+        place_clear(b->places.bits, place);
+        status = list ? extend_list(b, &b->lists[list]) : begin_list(b, place);
     }
     return status;
 }
 
-static inline bool is_met(const struct gram_builder *b, uint32_t page_key, uint8_t last)
+/* ---- adding ---- */
+
+/* `waiting` has room. */
+static inline size_t meet(uint64_t *bits, uint32_t *waiting, size_t count, uint32_t place)
 {
-    return b->pages[b->page_of[page_key]].of[last].met == b->block;
+    waiting[count] = place;
+    return count + place_set(bits, place);
 }
 
-/* The gram was not met in this block yet. */
-static inline int add_gram(struct gram_builder *b, uint32_t page_key, uint8_t last)
+/* The grams of one byte and of two that end with the first byte of a text, or with its end. */
+static void meet_first(struct gram_builder *b, const uint8_t *text, size_t size)
 {
-    struct gram_place *place = &b->pages[b->page_of[page_key]].of[last];
-    if (__builtin_expect(place->met == 0, 0)) {
-        int status = make_gram(b, page_key, last);
-        if (status != NACRE_OK)
-            return status;
-        place = &b->pages[b->page_of[page_key]].of[last];
-    }
-    place->met = b->block;
-    b->waiting[b->waiting_count++] = place->list;
-    return NACRE_OK;
-}
-
-static inline int look_at(struct gram_builder *b, uint32_t page_key, uint8_t last)
-{
-    return is_met(b, page_key, last) ? NACRE_OK : add_gram(b, page_key, last);
-}
-
-/* The grams of two bytes and of one that end with `last`; GRAM_END alone is none. */
-static int add_shorter(struct gram_builder *b, uint8_t before, uint8_t last)
-{
-    int status = look_at(b, PAGES_OF_2 + before, last);
-    return status == NACRE_OK && last != GRAM_END ? look_at(b, PAGE_OF_1, last) : status;
+    uint8_t first = size ? b->folded[text[0]] : GRAM_END;
+    uint64_t *bits = b->places.bits;
+    size_t count = meet(bits, b->waiting, b->waiting_count, place_of_2((uint32_t)GRAM_BEGIN << 8 | first));
+    b->waiting_count = size ? meet(bits, b->waiting, count, place_of_1(first)) : count;
 }
 
 /* All grams that end at byte `from` of the text or behind it. */
 static int add_text(struct gram_builder *b, const uint8_t *text, size_t size, size_t from)
 {
-    const bool threes = !b->no_threes;
     int status =
-        grow((void **)&b->waiting, &b->waiting_capacity, b->waiting_count + 3 * (size - from) + 4, sizeof *b->waiting);
+        grow((void **)&b->waiting, &b->waiting_capacity, b->waiting_count + 3 * (size - from) + 5, sizeof *b->waiting);
     if (status != NACRE_OK)
         return status;
     if (from == 0)
-        status = add_shorter(b, GRAM_BEGIN, size ? b->folded[text[0]] : GRAM_END);
-    if (size == 0 || status != NACRE_OK)
-        return status;
-    size_t i = from ? from : 1;
+        meet_first(b, text, size);
+    if (size == 0)
+        return NACRE_OK;
+    size_t i = from ? from : 1, count = b->waiting_count;
+    uint32_t *waiting = b->waiting;
     uint8_t before = i > 1 ? b->folded[text[i - 2]] : GRAM_BEGIN, middle = b->folded[text[i - 1]];
     for (; i <= size; i++) {
         uint8_t last = i < size ? b->folded[text[i]] : GRAM_END;
-        uint32_t page_key = (uint32_t)before << 8 | middle;
-        if (!threes || !is_met(b, page_key, last)) {
-            status = threes ? add_gram(b, page_key, last) : NACRE_OK;
-            if (status == NACRE_OK)
-                status = add_shorter(b, middle, last);
+        if (!b->no_threes) {
+            uint32_t pair = (uint32_t)before << 8 | middle;
+            status = b->places.page_of[pair] ? NACRE_OK : gram_places_make_page(&b->places, pair);
             if (status != NACRE_OK)
                 return status;
+            count = meet(b->places.bits, waiting, count, place_of_3(&b->places, pair, last));
         }
+        count = meet(b->places.bits, waiting, count, place_of_2((uint32_t)middle << 8 | last));
+        if (i < size) /* GRAM_END alone is no gram */
+            count = meet(b->places.bits, waiting, count, place_of_1(last));
         before = middle;
         middle = last;
     }
+    b->waiting_count = count;
     return NACRE_OK;
 }
 
@@ -299,7 +271,7 @@ static size_t find_high(const uint8_t *bytes, size_t from, size_t size)
 
 static bool is_too_much(const struct gram_builder *b)
 {
-    return gram_builder_memory(b) > FREE_BYTES + b->key_bytes / 4 * 3;
+    return gram_builder_memory(b) > FREE_BYTES + b->key_bytes / 2 * 3;
 }
 
 int gram_builder_add(struct gram_builder *b, nacre_slice key, size_t shared, uint32_t block)
@@ -327,17 +299,10 @@ int gram_builder_add(struct gram_builder *b, nacre_slice key, size_t shared, uin
 
 /* ---- writing ---- */
 
-static uint32_t page_key_of(gram g)
-{
-    return g >> 24 == 3 ? g >> 8 & 0xffff : g >> 24 == 2 ? PAGES_OF_2 + (g >> 16 & 0xff) : PAGE_OF_1;
-}
-
 uint32_t gram_builder_blocks(const struct gram_builder *b, gram g, bool *known)
 {
-    uint32_t length = g >> 24;
-    const struct gram_place *place = &b->pages[b->page_of[page_key_of(g)]].of[g >> (24 - 8 * length) & 0xff];
-    *known = length < 3 || !b->no_threes;
-    return place->met ? b->lists[place->list].count : 0;
+    *known = g >> 24 < 3 || !b->no_threes;
+    return b->lists[b->places.numbers[place_of_gram(&b->places, g)]].count;
 }
 
 static void list_values(const struct gram_builder *b, const struct gram_list *l, uint32_t *values)
@@ -369,36 +334,65 @@ struct gram_writing {
     uint32_t *values;
 };
 
-static int write_page(const struct gram_builder *b, struct gram_writing *w, uint32_t page_key, gram base,
-                      unsigned last_shift)
+/* Calls `visit` for the grams of so many bytes, ascending. */
+static int for_each_gram(const struct gram_builder *b, uint32_t length,
+                         int (*visit)(const struct gram_builder *, gram, const struct gram_list *, void *context),
+                         void *context)
 {
-    const struct gram_page *page = &b->pages[b->page_of[page_key]];
+    static const uint32_t rows[4] = { 0, 1, 256, 65536 };
     int status = NACRE_OK;
-    for (uint32_t last = 0; last < PAGE_GRAMS && status == NACRE_OK && b->page_of[page_key]; last++) {
-        if (page->of[last].met == 0)
+    for (uint32_t row = 0; row < rows[length] && status == NACRE_OK; row++) {
+        gram base = length << 24 | row << (8 * (4 - length));
+        if (length == 3 && b->places.page_of[row] == 0)
             continue;
-        const struct gram_list *l = &b->lists[page->of[last].list];
-        list_values(b, l, w->values);
-        buffer_clear(&w->list);
-        status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count);
-        if (status == NACRE_OK)
-            status = gram_dictionary_builder_add(&w->dictionary, base | last << last_shift, l->count, l->first);
-        if (status == NACRE_OK)
-            status = container_write(w->out, w->list.data, w->list.size, NULL);
+        for (gram last = 0; last < 256 && status == NACRE_OK; last++) {
+            gram g = base | last << (8 * (3 - length));
+            const struct gram_list *l = &b->lists[b->places.numbers[place_of_gram(&b->places, g)]];
+            status = l->count ? visit(b, g, l, context) : NACRE_OK;
+        }
     }
     return status;
+}
+
+struct list_sizes {
+    uint64_t bytes;
+    uint32_t blocks;
+};
+static int add_size(const struct gram_builder *b, gram g, const struct gram_list *l, void *context)
+{
+    struct list_sizes *sizes = context;
+    (void)b;
+    (void)g;
+    sizes->bytes += posting_list_size(sizes->blocks, l->count);
+    return NACRE_OK;
+}
+
+static bool is_worth_keeping(const struct gram_builder *b, uint32_t length, uint32_t blocks)
+{
+    struct list_sizes sizes = { 0, blocks };
+    (void)for_each_gram(b, length, add_size, &sizes);
+    return sizes.bytes <= FREE_LIST_BYTES + b->key_bytes / 2;
+}
+
+static int write_list(const struct gram_builder *b, gram g, const struct gram_list *l, void *context)
+{
+    struct gram_writing *w = context;
+    list_values(b, l, w->values);
+    buffer_clear(&w->list);
+    struct gram_entry e = { .gram = g, .count = l->count, .only = l->first };
+    int status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count, &e.gap_bytes);
+    if (status == NACRE_OK)
+        status = gram_dictionary_builder_add(&w->dictionary, &e);
+    return status == NACRE_OK ? container_write(w->out, w->list.data, w->list.size, NULL) : status;
 }
 
 static int write_lists(const struct gram_builder *b, struct gram_writing *w)
 {
     static const uint8_t slack[POSTING_SLACK];
     int status = container_section_begin(w->out, "GPOS");
-    if (status == NACRE_OK)
-        status = write_page(b, w, PAGE_OF_1, (gram)1 << 24, 16);
-    for (uint32_t first = 0; first < 256 && status == NACRE_OK; first++)
-        status = write_page(b, w, PAGES_OF_2 + first, (gram)2 << 24 | first << 16, 8);
-    for (uint32_t pair = 0; pair < PAGES_OF_2 && status == NACRE_OK && !b->no_threes; pair++)
-        status = write_page(b, w, pair, (gram)3 << 24 | pair << 8, 0);
+    for (uint32_t length = 1; length <= 3 && status == NACRE_OK; length++)
+        if (w->dictionary.lengths >> (length - 1) & 1)
+            status = for_each_gram(b, length, write_list, w);
     if (status == NACRE_OK)
         status = container_write(w->out, slack, sizeof slack, NULL);
     return status == NACRE_OK ? container_section_end(w->out) : status;
@@ -411,11 +405,12 @@ int gram_builder_write(struct gram_builder *b, uint32_t blocks, uint64_t keys, s
     if (b->block > blocks)
         return fail(NACRE_INVALID, "keys of block %u where there are %u blocks", b->block - 1, blocks);
     int status = end_block(b);
-    b->no_threes = b->no_threes || is_too_much(b);
+    b->no_threes = b->no_threes || is_too_much(b) || !is_worth_keeping(b, 3, blocks);
     w.dictionary.blocks = blocks;
     w.dictionary.keys = keys;
     w.dictionary.has_lists = true;
-    w.dictionary.lengths = GRAMS_OF_1 | GRAMS_OF_2 | (b->no_threes ? 0 : GRAMS_OF_3);
+    w.dictionary.lengths =
+        GRAMS_OF_1 | (is_worth_keeping(b, 2, blocks) ? GRAMS_OF_2 : 0) | (b->no_threes ? 0 : GRAMS_OF_3);
     w.values = memory_alloc(((size_t)blocks + 1) * sizeof *w.values);
     if (status == NACRE_OK)
         status = w.values ? write_lists(b, &w) : NACRE_NO_MEMORY;

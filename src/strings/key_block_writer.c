@@ -2,8 +2,7 @@
 #include "strings/key_block_writer.h"
 #include "base/hash.h"
 #include "segment/block_sum.h"
-#include "strings/ascii.h"
-#include "strings/utf8_repair.h"
+#include "base/utf8.h"
 
 int key_block_writer_add(struct key_block_writer *w, nacre_slice key, size_t common)
 {
@@ -53,7 +52,7 @@ static void put_numbers(const struct key_block_writer *w, bool wide, uint8_t *at
 
 static int find_kinds_of_bytes(struct key_block_writer *w, const uint8_t *block, uint8_t *flags)
 {
-    if (bytes_are_ascii(w->stream.data, w->stream.size))
+    if (utf8_is_ascii(slice_of(w->stream.data, w->stream.size)))
         return NACRE_OK;
     *flags |= KEY_BLOCK_NON_ASCII;
     struct key_block b;

@@ -3,41 +3,38 @@
    Walking the path of a key byte by byte, the first occurrence of a gram on the path is alive from this key until a key comes that does not share it: so many keys
    hold the gram. Those that are alive lie on a stack in the order of their ends; what a key does not share with the one before is popped.
    Invariants:
-   1. counts[c] of a gram that is alive has ALIVE set, and holds the keys counted less the number of the key that it lives from, mod 2^31; when it dies, the number
-      of the key that ends it is added.
+   1. A gram has a number, the keys counted so far, and a bit that says whether it is on the stack (gram_places.h). Numbers are only touched when a gram dies.
    2. marks[d] is the height of the stack after the first d bytes of the key added last.
-   3. Where a gram of three bytes is alive, so are its last two bytes and its last one: these are looked at only where the longer one is new.
-   4. Page 0 of three bytes belongs to no grams and is never alive.
-   5. Once counts of three bytes would take more memory than is reasonable for so many bytes of keys, no more are taken, and none are kept.
+   3. Once counts of three bytes would take more memory than is reasonable for so many bytes of keys, no more are taken, and none are kept.
    One thread; no locks. */
 #include "strings/literal_counts.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "strings/gram_places.h"
 
-#define ALIVE      (UINT32_C(1) << 31)
-#define PAIRS_AT   256u /* in counts: bytes, then pairs, then pages of 256 for three bytes */
-#define PAGES_AT   (256u + 65536u)
 #define FREE_PAGES 4096u /* that may be taken, whatever the keys */
 
+struct living {
+    uint32_t place, from; /* `from`: the number of the key that it lives from */
+};
 struct literal_builder {
-    uint32_t page_of[65536];
-    uint32_t *counts, *stack, *marks;
-    size_t count_capacity, stack_size, stack_capacity, mark_capacity;
-    uint32_t page_count, keys;
+    struct gram_places places;
+    uint32_t *marks;
+    struct living *stack;
+    size_t stack_size, stack_capacity, mark_capacity;
+    uint32_t keys;
     uint64_t key_bytes;
-    bool no_threes; /* invariant 5 */
+    bool no_threes; /* invariant 3 */
 };
 
-static int grow(uint32_t **items, size_t *capacity, size_t wanted, bool zero)
+static int reserve(void **items, size_t *capacity, size_t wanted, size_t item_bytes)
 {
     if (wanted <= *capacity)
         return NACRE_OK;
     size_t more = wanted + wanted / 2;
-    uint32_t *moved = memory_realloc(*items, more * sizeof *moved);
+    void *moved = memory_realloc(*items, more * item_bytes);
     if (!moved)
         return NACRE_NO_MEMORY;
-    if (zero)
-        memset(moved + *capacity, 0, (more - *capacity) * sizeof *moved);
     *items = moved;
     *capacity = more;
     return NACRE_OK;
@@ -49,8 +46,7 @@ int literal_builder_create(struct literal_builder **out)
     *out = b;
     if (!b)
         return NACRE_NO_MEMORY;
-    b->page_count = 1;
-    if (grow(&b->counts, &b->count_capacity, PAGES_AT + 256, true) == NACRE_OK)
+    if (gram_places_begin(&b->places) == NACRE_OK)
         return NACRE_OK;
     literal_builder_free(b);
     *out = NULL;
@@ -61,7 +57,7 @@ void literal_builder_free(struct literal_builder *b)
 {
     if (!b)
         return;
-    memory_free(b->counts);
+    gram_places_free(&b->places);
     memory_free(b->stack);
     memory_free(b->marks);
     memory_free(b);
@@ -69,80 +65,81 @@ void literal_builder_free(struct literal_builder *b)
 
 uint64_t literal_builder_memory(const struct literal_builder *b)
 {
-    return sizeof *b + (b->count_capacity + b->stack_capacity + b->mark_capacity) * sizeof *b->counts;
+    return sizeof *b + gram_places_memory(&b->places) + b->stack_capacity * sizeof *b->stack +
+           b->mark_capacity * sizeof *b->marks;
 }
 
 static void pop_to(struct literal_builder *b, size_t height)
 {
     const uint32_t now = b->keys;
-    uint32_t *counts = b->counts;
-    for (size_t i = height; i < b->stack_size; i++) {
-        uint32_t *count = &counts[b->stack[i]];
-        *count = (*count + now) & ~ALIVE;
+    uint32_t *numbers = b->places.numbers;
+    uint64_t *bits = b->places.bits;
+    for (const struct living *l = b->stack + height, *end = b->stack + b->stack_size; l < end; l++) {
+        numbers[l->place] += now - l->from;
+        place_clear(bits, l->place);
     }
     b->stack_size = height;
 }
 
-/* Room on the stack is there. */
-static inline bool bring_alive(struct literal_builder *b, uint32_t place)
-{
-    uint32_t *count = &b->counts[place];
-    if (*count & ALIVE)
-        return false;
-    *count = (*count - b->keys) | ALIVE;
-    b->stack[b->stack_size++] = place;
-    return true;
-}
-
 static int make_page(struct literal_builder *b, uint32_t pair)
 {
-    int status = grow(&b->counts, &b->count_capacity, PAGES_AT + ((size_t)b->page_count + 1) * 256, true);
-    if (status == NACRE_OK)
-        b->page_of[pair] = b->page_count++;
-    b->no_threes = b->no_threes || b->page_count > FREE_PAGES + b->key_bytes / 4096;
-    return status;
+    b->no_threes = b->places.page_count > FREE_PAGES + b->key_bytes / 4096;
+    return gram_places_make_page(&b->places, pair);
 }
 
-/* The grams that end at byte i of the key. */
-static inline int add_at(struct literal_builder *b, const uint8_t *key, size_t i)
+static int reserve_for(struct literal_builder *b, size_t key_size)
 {
-    if (i >= 2 && !b->no_threes) {
-        uint32_t pair = (uint32_t)key[i - 2] << 8 | key[i - 1];
-        if (b->counts[PAGES_AT + (size_t)b->page_of[pair] * 256 + key[i]] & ALIVE)
-            return NACRE_OK;
-        if (__builtin_expect(b->page_of[pair] == 0, 0)) {
-            int status = make_page(b, pair);
+    if (b->keys == UINT32_MAX)
+        return fail(NACRE_LIMIT, "more than %u keys in a segment", UINT32_MAX);
+    int status = reserve((void **)&b->marks, &b->mark_capacity, key_size + 1, sizeof *b->marks);
+    return status == NACRE_OK ? reserve((void **)&b->stack, &b->stack_capacity, 3 * (key_size + 1), sizeof *b->stack)
+                              : status;
+}
+
+/* The stack has room. */
+static inline size_t bring_alive(uint64_t *bits, struct living *stack, size_t height, uint32_t place, uint32_t from)
+{
+    stack[height] = (struct living){ place, from };
+    return height + place_set(bits, place);
+}
+
+/* Brings alive what ends at the bytes of the key from `shared` on. */
+static int push_from(struct literal_builder *b, const uint8_t *key, size_t size, size_t shared)
+{
+    const uint32_t from = b->keys;
+    uint32_t *marks = b->marks;
+    struct living *stack = b->stack;
+    size_t height = b->stack_size;
+    for (size_t i = shared; i < size; i++) {
+        if (i >= 2 && !b->no_threes) {
+            uint32_t pair = (uint32_t)key[i - 2] << 8 | key[i - 1];
+            int status = b->places.page_of[pair] ? NACRE_OK : make_page(b, pair);
             if (status != NACRE_OK)
                 return status;
+            height = bring_alive(b->places.bits, stack, height, place_of_3(&b->places, pair, key[i]), from);
         }
-        bring_alive(b, PAGES_AT + b->page_of[pair] * 256 + key[i]);
+        uint64_t *bits = b->places.bits;
+        if (i >= 1)
+            height = bring_alive(bits, stack, height, place_of_2((uint32_t)key[i - 1] << 8 | key[i]), from);
+        height = bring_alive(bits, stack, height, place_of_1(key[i]), from);
+        marks[i + 1] = (uint32_t)height;
     }
-    if (i == 0 || bring_alive(b, PAIRS_AT + ((uint32_t)key[i - 1] << 8 | key[i])))
-        bring_alive(b, key[i]);
+    b->stack_size = height;
     return NACRE_OK;
 }
 
 int literal_builder_add(struct literal_builder *b, nacre_slice key, size_t shared)
 {
-    if (b->keys == ALIVE - 1)
-        return fail(NACRE_LIMIT, "more than %u keys in a segment", ALIVE - 1);
-    int status = grow(&b->marks, &b->mark_capacity, key.size + 1, false);
-    if (status == NACRE_OK)
-        status = grow(&b->stack, &b->stack_capacity, 3 * (key.size + 1), false);
+    int status = reserve_for(b, key.size);
     if (status != NACRE_OK)
         return status;
     if (b->keys == 0)
         b->marks[0] = 0;
     pop_to(b, b->marks[shared]);
-    for (size_t i = shared; i < key.size; i++) {
-        status = add_at(b, key.data, i);
-        if (status != NACRE_OK)
-            return status;
-        b->marks[i + 1] = (uint32_t)b->stack_size;
-    }
+    status = push_from(b, key.data, key.size, shared);
     b->keys++;
     b->key_bytes += key.size;
-    return NACRE_OK;
+    return status;
 }
 
 /* ---- the section ---- */
@@ -159,16 +156,21 @@ static bool is_common(const struct gram_builder *grams, uint32_t pair, uint32_t 
     return gram_builder_blocks(grams, gram_of(folded, 3), known) >= LITERAL_BLOCKS;
 }
 
+static int add_count(struct gram_dictionary_builder *d, gram literal, uint32_t keys)
+{
+    return gram_dictionary_builder_add(d, &(struct gram_entry){ .gram = literal, .count = keys });
+}
+
 static int add_threes(const struct literal_builder *b, const struct gram_builder *grams,
                       struct gram_dictionary_builder *d)
 {
     int status = NACRE_OK;
     bool known = true;
-    for (uint32_t pair = 0; pair < 65536 && status == NACRE_OK && known; pair++) {
-        const uint32_t *page = b->counts + PAGES_AT + (size_t)b->page_of[pair] * 256;
-        for (uint32_t last = 0; b->page_of[pair] && last < 256 && status == NACRE_OK && known; last++)
-            if (page[last] && is_common(grams, pair, last, &known))
-                status = gram_dictionary_builder_add(d, (gram)3 << 24 | pair << 8 | last, page[last], 0);
+    for (uint32_t pair = 0; pair < 65536 && status == NACRE_OK; pair++) {
+        const uint32_t *counts = b->places.numbers + place_of_3(&b->places, pair, 0);
+        for (uint32_t last = 0; b->places.page_of[pair] && last < 256 && status == NACRE_OK; last++)
+            if (counts[last] && is_common(grams, pair, last, &known))
+                status = add_count(d, (gram)3 << 24 | pair << 8 | last, counts[last]);
     }
     return status;
 }
@@ -182,12 +184,13 @@ static bool is_too_much(const struct literal_builder *b, const struct gram_dicti
 static int add_shorter(const struct literal_builder *b, struct gram_dictionary_builder *d)
 {
     int status = NACRE_OK;
+    const uint32_t *bytes = b->places.numbers + PLACES_OF_1, *pairs = b->places.numbers + PLACES_OF_2;
     for (uint32_t byte = 0; byte < 256 && status == NACRE_OK; byte++)
-        if (b->counts[byte])
-            status = gram_dictionary_builder_add(d, (gram)1 << 24 | byte << 16, b->counts[byte], 0);
+        if (bytes[byte])
+            status = add_count(d, (gram)1 << 24 | byte << 16, bytes[byte]);
     for (uint32_t pair = 0; pair < 65536 && status == NACRE_OK; pair++)
-        if (b->counts[PAIRS_AT + pair])
-            status = gram_dictionary_builder_add(d, (gram)2 << 24 | pair << 8, b->counts[PAIRS_AT + pair], 0);
+        if (pairs[pair])
+            status = add_count(d, (gram)2 << 24 | pair << 8, pairs[pair]);
     return status;
 }
 

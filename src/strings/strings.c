@@ -24,4 +24,6 @@ const struct kind kind_strings = {
     .verify = strings_verify,
     .dump = strings_dump,
     .memory = strings_memory,
+    .match_cursor = strings_match_cursor,
+    .match_count = strings_match_count,
 };

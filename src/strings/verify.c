@@ -4,9 +4,8 @@
 #include "base/status.h"
 #include "segment/block_sum.h"
 #include "segment/container_format.h"
-#include "strings/ascii.h"
 #include "strings/reader.h"
-#include "strings/utf8_repair.h"
+#include "base/utf8.h"
 
 struct verification {
     struct strings_reader *reader;
@@ -61,7 +60,7 @@ static int verify_keys(struct verification *v, const struct key_block *b)
     key_block_walk_begin(&v->walk, b);
     while (key_block_walk_next(&v->walk, &status)) {
         nacre_slice key = buffer_slice(&v->walk.key);
-        if (!bytes_are_ascii(key.data, key.size))
+        if (!utf8_is_ascii(key))
             flags |= utf8_is_valid(key) ? KEY_BLOCK_NON_ASCII : KEY_BLOCK_NON_ASCII | KEY_BLOCK_NOT_UTF8;
         if (v->walk.next == 1)
             status = verify_first_key(v, key);

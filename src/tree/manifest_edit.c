@@ -145,7 +145,7 @@ static void get_place(struct reader *in, struct manifest_piece *piece)
     piece->begin = piece->has_begin ? borrow(reader_slice(in)) : (struct buffer){ 0 };
     piece->end = piece->has_end ? borrow(reader_slice(in)) : (struct buffer){ 0 };
     in->ok = in->ok && flags <= (PIECE_HAS_BEGIN | PIECE_HAS_END) && piece->level < MANIFEST_LEVELS &&
-             piece->begin.size <= NACRE_KEY_MAX && piece->end.size <= NACRE_KEY_MAX + 1;
+             piece->begin.size <= ENTRY_KEY_MAX && piece->end.size <= ENTRY_KEY_MAX + 1;
 }
 
 static struct manifest_piece *grow(struct manifest_piece **pieces, size_t count, size_t *capacity)

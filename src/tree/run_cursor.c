@@ -1,5 +1,7 @@
 /* The pieces of a run as one cursor (see run_cursor.h). One thread at a time; no locks.
-   Invariant: when valid, `inner` is a cursor over pieces[at], stands on the same entry, and that entry is inside the piece. */
+   Invariants:
+   1. when valid, `inner` is a cursor over pieces[at], stands on the same entry, and that entry is inside the piece.
+   2. a match cursor is never moved outside of the bounds it was made with: those of the piece and of the search, whichever are tighter. */
 #include "tree/run_cursor.h"
 #include "base/memory.h"
 #include "tree/version_build.h"
@@ -8,12 +10,26 @@ struct run_cursor {
     struct cursor cursor; /* first */
     const struct piece *pieces;
     size_t count, at;
-    struct cursor *inner; /* NULL: none is open */
+    struct cursor *inner;   /* NULL: none is open */
+    struct search *search;  /* NULL: all keys */
+    nacre_slice begin, end; /* of the search; empty = open */
 };
 
 static struct run_cursor *of(struct cursor *c)
 {
     return (struct run_cursor *)c;
+}
+
+static int open_match(struct run_cursor *r, const struct piece *piece)
+{
+    nacre_slice begin = r->begin, end = r->end;
+    if (piece->has_begin && slice_compare(piece->begin, begin) > 0) {
+        begin = piece->begin;
+    }
+    if (piece->has_end && (end.size == 0 || slice_compare(piece->end, end) < 0)) {
+        end = piece->end;
+    }
+    return piece->segment->kind->match_cursor(piece->reader, r->search, begin, end, &r->inner);
 }
 
 static bool open_piece(struct run_cursor *r, size_t index)
@@ -25,7 +41,7 @@ static bool open_piece(struct run_cursor *r, size_t index)
     cursor_close(r->inner);
     r->inner = NULL;
     r->at = index;
-    r->cursor.status = piece->segment->kind->cursor_create(piece->reader, &r->inner);
+    r->cursor.status = r->search ? open_match(r, piece) : piece->segment->kind->cursor_create(piece->reader, &r->inner);
     return r->cursor.status == NACRE_OK;
 }
 
@@ -56,7 +72,7 @@ static void forward_from(struct run_cursor *r, size_t index)
             r->cursor.valid = false;
             return;
         }
-        if (r->pieces[index].has_begin) {
+        if (r->pieces[index].has_begin && !r->search) {
             cursor_seek(r->inner, r->pieces[index].begin);
         } else {
             cursor_first(r->inner);
@@ -80,7 +96,7 @@ static void backward_from(struct run_cursor *r, size_t after)
             r->cursor.valid = false;
             return;
         }
-        if (r->pieces[after - 1].has_end) {
+        if (r->pieces[after - 1].has_end && !r->search) {
             cursor_seek_before(r->inner, r->pieces[after - 1].end);
         } else {
             cursor_last(r->inner);
@@ -112,6 +128,13 @@ static void run_seek(struct cursor *c, nacre_slice key)
 {
     struct run_cursor *r = of(c);
     size_t low = 0, high = r->count;
+    if (r->end.size && slice_compare(key, r->end) >= 0) {
+        finish(r, NACRE_OK);
+        return;
+    }
+    if (r->begin.size && slice_compare(key, r->begin) < 0) {
+        key = r->begin;
+    }
     while (low < high) { /* the first piece that does not end before the key */
         size_t middle = low + (high - low) / 2;
         if (piece_ends_before(&r->pieces[middle], key)) {
@@ -143,6 +166,13 @@ static void run_seek_before(struct cursor *c, nacre_slice key)
 {
     struct run_cursor *r = of(c);
     size_t low = 0, high = r->count;
+    if (r->begin.size && slice_compare(key, r->begin) <= 0) {
+        finish(r, NACRE_OK);
+        return;
+    }
+    if (r->end.size && slice_compare(key, r->end) > 0) {
+        key = r->end;
+    }
     while (low < high) { /* the pieces before `low` begin before the key */
         size_t middle = low + (high - low) / 2;
         if (slice_compare(r->pieces[middle].begin, key) < 0) {
@@ -206,7 +236,8 @@ static const struct cursor_ops run_ops = {
     run_first, run_last, run_seek, run_seek_before, run_next, run_prev, run_close
 };
 
-int run_cursor_create(const struct piece *pieces, size_t count, struct cursor **created)
+int run_match_cursor_create(const struct piece *pieces, size_t count, struct search *search, nacre_slice begin,
+                            nacre_slice end, struct cursor **created)
 {
     struct run_cursor *r = memory_zalloc(sizeof *r);
     if (!r) {
@@ -215,6 +246,15 @@ int run_cursor_create(const struct piece *pieces, size_t count, struct cursor **
     r->cursor.ops = &run_ops;
     r->pieces = pieces;
     r->count = count;
+    r->search = search;
+    r->begin = begin;
+    r->end = end;
     *created = &r->cursor;
     return NACRE_OK;
+}
+
+int run_cursor_create(const struct piece *pieces, size_t count, struct cursor **created)
+{
+    nacre_slice open = { NULL, 0 };
+    return run_match_cursor_create(pieces, count, NULL, open, open, created);
 }

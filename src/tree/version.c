@@ -72,38 +72,50 @@ static inline size_t gather(const struct version *v, const struct lookup *lookup
     return count;
 }
 
-int version_get(const struct version *v, const struct lookup *lookup, uint64_t covered, struct entry *entry,
-                struct pin *pin)
+static inline int get_from(const struct version *v, size_t r, const struct lookup *lookup, struct entry *entry,
+                           struct pin *pin)
 {
     const struct piece *found[PROBES];
-    if (v->has_ranges) {
-        uint64_t range = version_covering(v, lookup->key, lookup->snapshot, NULL);
-        covered = range > covered ? range : covered;
-    }
-    for (size_t r = 0; r < v->run_count;) {
+    while (r < v->run_count) {
         size_t count = gather(v, lookup, &r, found);
         for (size_t i = 0; i < count && count > 1; i++) {
             v->kind->prefetch(found[i]->reader, lookup);
         }
         for (size_t i = 0; i < count; i++) {
             int status = v->kind->get(found[i]->reader, lookup, entry, pin);
-            if (status == NACRE_NOT_FOUND) {
-                continue;
+            if (status != NACRE_NOT_FOUND) {
+                return status;
             }
-            if (status == NACRE_OK && entry->sequence < covered) {
-                pin_release(pin);
-                status = NACRE_NOT_FOUND;
-            }
-            return status;
         }
     }
     return NACRE_NOT_FOUND;
 }
 
-void version_prefetch(const struct version *v, const struct lookup *lookup)
+int version_get_below(const struct version *v, size_t from_run, const struct lookup *lookup, struct entry *entry,
+                      struct pin *pin)
+{
+    return get_from(v, from_run, lookup, entry, pin);
+}
+
+int version_get(const struct version *v, const struct lookup *lookup, uint64_t covered, struct entry *entry,
+                struct pin *pin)
+{
+    if (v->has_ranges) {
+        uint64_t range = version_covering(v, lookup->key, lookup->snapshot, NULL);
+        covered = range > covered ? range : covered;
+    }
+    int status = get_from(v, 0, lookup, entry, pin);
+    if (status == NACRE_OK && entry->sequence < covered) {
+        pin_release(pin);
+        status = NACRE_NOT_FOUND;
+    }
+    return status;
+}
+
+void version_prefetch(const struct version *v, size_t from_run, const struct lookup *lookup)
 {
     const struct piece *found[PROBES];
-    for (size_t r = 0; r < v->run_count;) {
+    for (size_t r = from_run; r < v->run_count;) {
         size_t count = gather(v, lookup, &r, found);
         for (size_t i = 0; i < count; i++) {
             v->kind->prefetch(found[i]->reader, lookup);
@@ -179,7 +191,7 @@ static struct key_range narrow(nacre_slice begin, nacre_slice end, nacre_slice p
     if (prefix.size && slice_compare(prefix, begin) > 0) {
         range.begin = prefix;
     }
-    if (prefix.size && prefix.size <= NACRE_KEY_MAX && slice_prefix_end(prefix, room, &size) &&
+    if (prefix.size && slice_prefix_end(prefix, room, &size) &&
         (end.size == 0 || slice_compare(slice_of(room, size), end) < 0)) {
         range.end = slice_of(room, size);
     }
@@ -209,5 +221,26 @@ int version_cursors(const struct version *v, nacre_slice begin, nacre_slice end,
         }
     }
     memory_free(room);
+    return status;
+}
+
+int version_match_cursors(const struct version *v, size_t from_run, struct search *search, nacre_slice begin,
+                          nacre_slice end, struct cursor ***children, size_t *count, size_t *capacity)
+{
+    struct key_range range = { begin, end };
+    bool empty = end.size && slice_compare(begin, end) >= 0;
+    int status = NACRE_OK;
+    for (size_t r = from_run; r < v->run_count && status == NACRE_OK && !empty; r++) {
+        const struct run *run = &v->runs[r];
+        struct cursor *child;
+        size_t first, after;
+        run_overlap(run, &range, &first, &after);
+        if (first < after) {
+            status = run_match_cursor_create(&run->pieces[first], after - first, search, begin, end, &child);
+            if (status == NACRE_OK) {
+                status = add_child(child, children, count, capacity);
+            }
+        }
+    }
     return status;
 }

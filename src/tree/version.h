@@ -53,12 +53,18 @@ void version_unref(struct version *);
    NACRE_OK (entry may be a delete; entry->sequence tells), NACRE_NOT_FOUND, or an error. `covered` in/out: the newest sequence of a range delete over the
    key that is known from newer sources (0 = none); an entry older than it counts as deleted: then NACRE_NOT_FOUND. */
 int version_get(const struct version *, const struct lookup *, uint64_t covered, struct entry *, struct pin *);
-/* As above but only "prefetch what get will touch first" for all runs that may hold the key. */
-void version_prefetch(const struct version *, const struct lookup *);
+/* The same in runs[from_run..], whatever range deletes say. */
+int version_get_below(const struct version *, size_t from_run, const struct lookup *, struct entry *, struct pin *);
+/* As that but only "prefetch what get will touch first" for all of the runs that may hold the key. */
+void version_prefetch(const struct version *, size_t from_run, const struct lookup *);
 /* One cursor per run that may hold keys of the bounds/prefix (empty slices = open), appended to `children`; they hold what they need of the version's
    segments only as long as the version is held by the caller. */
 int version_cursors(const struct version *, nacre_slice begin, nacre_slice end, nacre_slice prefix,
                     struct cursor ***children, size_t *count, size_t *capacity);
+/* The same over the keys in [begin, end) that a search wants, of runs[from_run..]; for kinds that search. The search and the bounds live as long as
+   the cursors, which share the search's automaton: all in one thread. */
+int version_match_cursors(const struct version *, size_t from_run, struct search *, nacre_slice begin, nacre_slice end,
+                          struct cursor ***children, size_t *count, size_t *capacity);
 /* The newest range delete <= snapshot over the key in any segment, with its fragment's bounds; 0 when none. */
 uint64_t version_covering(const struct version *, nacre_slice key, uint64_t snapshot, struct range_delete *fragment);
 bool version_may_have_key(const struct version *, const struct lookup *,

@@ -27,3 +27,39 @@ it "a value that is wrong is noticed"
 expect 0 --store store put bench 0000000000000005 wrong
 expect 2 --store store bench readseq --num 1000
 blames "wrong"
+
+it "compaction gives back what was overwritten and deleted, and leaves nothing"
+for kind in ordered strings; do
+    expect 0 bench compaction --inserts 20000 --overwrites 5000 --deletes 15000 --kind $kind --json
+    [ "$(jq -c '[.kind, .inserts, .overwrites, .deletes, .live_before, .live_after]' out)" = "[\"$kind\",20000,5000,15000,5000,5000]" ] ||
+        wrong "counts"
+    jq -e '.reduction > 0.5 and .bytes_after < .bytes_before' out >result || wrong "nothing was given back"
+    expect 0 bench compaction --inserts 5000 --deletes 5000 --overwrites 5000 --kind $kind --assert-empty
+    prints "reduction 100.00 %"
+    expect 1 bench compaction --inserts 5000 --deletes 4999 --kind $kind --assert-empty
+    grep -q "not empty: 1 live keys" err || wrong "does not say what is left"
+done
+[ -z "$(ls tmp)" ] || wrong "something is left in TMPDIR"
+
+it "compaction leaves a named store as it was, or with --keep its collection"
+expect 0 --store other create mine
+expect 0 --store other bench compaction --inserts 1000
+expect 0 --store other list
+! grep -q compaction out || wrong "its collection is left"
+expect 0 --store other bench compaction --inserts 1000 --deletes 0 --keep
+expect 0 --store other count compaction
+says 1000
+expect 2 --store other bench compaction --inserts 1000
+blames "compaction"
+expect 0 bench compaction --inserts 1000 --keep
+kept=$(sed -n 's/^kept: //p' err)
+expect 0 --store "$kept" count compaction
+says 500
+
+it "the options of compaction are for it alone, and within bounds"
+expect 2 bench fillseq --inserts 10
+blames "--inserts"
+expect 2 bench compaction,fillseq
+blames "and alone compaction"
+expect 2 bench compaction --inserts 10 --deletes 11
+blames "from 0 to 10"

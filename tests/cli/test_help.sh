@@ -13,7 +13,7 @@ it "every command of the help has help of its own, a place in the man page and i
 nacre man >manual
 nacre completion bash >completion
 names=$(awk '/^  [a-z]/ && !/^  --/ { print $1 }' general)
-[ "$(echo "$names" | wc -w)" -ge 27 ] || wrong "the help has too few commands"
+[ "$(echo "$names" | wc -w)" -ge 28 ] || wrong "the help has too few commands"
 for name in $names; do
     expect 0 "$name" --help
     prints "usage: nacre [--store DIR] $name"
@@ -36,6 +36,15 @@ if command -v bash >/dev/null; then
     [ "$(bash -c '. ./completion; COMP_WORDS=(nacre dump m); COMP_CWORD=2; _nacre; echo "${COMPREPLY[@]}"')" = manifest ] || wrong "an argument"
 fi
 
+it "help and man page show the letters of options"
+expect 0 grep --help
+prints "--ignore-case, -i"
+prints "--limit, -m N"
+expect 0 grep -h
+prints "--ignore-case, -i"
+expect 0 man
+prints 'ignore\-case\fR, \fB\-i\fR'
+
 it "no command at all is an error that shows the help"
 code=0
 nacre >out 2>err || code=$?
@@ -50,6 +59,9 @@ blames "nacre --help"
 expect 2 scan x --limt 3
 blames "did you mean --limit?"
 expect 2 scan x -l 3
+blames "unknown option -l"
+expect 2 scan x -c
+blames "scan has no option --count"
 expect 2 help scna
 expect 2 put x y --limit 3
 blames "put has no option --limit"
@@ -66,7 +78,8 @@ expect 2 scan x --reverse=yes
 expect 2 put x y --durability sometimes
 blames "memory, os or disk"
 expect 2 create x --kind queue
-blames "ordered"
+blames "ordered or strings"
+expect 2 create x --kind vectors
 expect 2 dump nonsense file
 blames "log, manifest or segment"
 expect 2 bench fillsex

@@ -16,8 +16,8 @@ BEGIN {
     may["strings"] = "base os log memtable segment filter regex strings"
     may["vectors"] = "base os log memtable segment filter regex vectors"
     may["tree"] = "base os log memtable segment tree"
-    may["store"] = "base os log memtable segment tree store"
-    may["api"] = "base os log memtable segment tree store api"
+    may["store"] = "base os log memtable segment regex tree store"
+    may["api"] = "base os log memtable segment regex tree store api"
 }
 FNR == 1 {
     split(FILENAME, part, "/"); layer = part[2]

@@ -1,3 +1,4 @@
+/* Keys for tests of the strings kind (see string_keys.h). One thread. */
 #include "string_keys.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 #include "support/toy_kind.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include <assert.h>
 
 struct toy_builder {
     struct container_writer *segment;
@@ -117,12 +118,27 @@ static void toy_prefetch(const void *reader, const struct lookup *lookup)
     (void)reader, (void)lookup;
 }
 
+static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
+{
+    size_t low = 0, high = r->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (slice_compare(r->entries[middle].key, key) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 static int toy_get(void *reader, const struct lookup *lookup, struct entry *entry, struct pin *pin)
 {
     const struct toy_reader *r = reader;
     (void)pin;
-    for (size_t i = 0; i < r->count; i++) {
-        if (slice_equal(r->entries[i].key, lookup->key) && r->entries[i].sequence <= lookup->snapshot) {
+    for (size_t i = first_not_before(r, lookup->key); i < r->count && slice_equal(r->entries[i].key, lookup->key);
+         i++) {
+        if (r->entries[i].sequence <= lookup->snapshot) {
             *entry = r->entries[i];
             entry->key = lookup->key;
             return NACRE_OK;
@@ -159,15 +175,6 @@ static void stand(struct cursor *c, size_t at)
     if (c->valid) {
         c->entry = t->reader->entries[at];
     }
-}
-
-static size_t first_not_before(const struct toy_reader *r, nacre_slice key)
-{
-    size_t at = 0;
-    while (at < r->count && slice_compare(r->entries[at].key, key) < 0) {
-        at++;
-    }
-    return at;
 }
 
 static void toy_first(struct cursor *c)
@@ -213,6 +220,123 @@ static int toy_cursor_create(void *reader, struct cursor **cursor)
     return NACRE_OK;
 }
 
+/* ---- search: each entry is asked for by itself ---- */
+
+struct toy_match {
+    struct toy_cursor cursor; /* first */
+    struct toy_reader wanted; /* the entries that are */
+    nacre_slice begin, end;
+};
+
+static bool inside(nacre_slice key, nacre_slice begin, nacre_slice end)
+{
+    return slice_compare(key, begin) >= 0 && (end.size == 0 || slice_compare(key, end) < 0);
+}
+
+/* Calls `give` for each wanted entry of [begin, end). */
+static int each_wanted(const struct toy_reader *r, struct search *search, nacre_slice begin, nacre_slice end,
+                       void (*give)(void *context, const struct entry *), void *context)
+{
+    struct automaton *a = search->automaton;
+    int status = NACRE_OK;
+    for (size_t i = 0; i < r->count && status == NACRE_OK; i++) {
+        bool wanted = false;
+        if (search->stop && i % 16 == 15) {
+            status = search->stop(search->stop_context);
+        }
+        if (status == NACRE_OK && inside(r->entries[i].key, begin, end)) {
+            status = automaton_finish(a, a->start, r->entries[i].key, 0, &wanted);
+            if (search->report) {
+                search->report->keys_run++;
+            }
+        }
+        if (status == NACRE_OK && wanted) {
+            give(context, &r->entries[i]);
+        }
+    }
+    return status;
+}
+
+static void keep(void *context, const struct entry *entry)
+{
+    struct toy_reader *wanted = context;
+    wanted->entries[wanted->count++] = *entry;
+}
+
+/* The caller keeps inside the bounds. */
+static void toy_match_seek(struct cursor *c, nacre_slice key)
+{
+    const struct toy_match *m = (struct toy_match *)c;
+    assert(inside(key, m->begin, m->end));
+    toy_seek(c, key);
+}
+static void toy_match_seek_before(struct cursor *c, nacre_slice key)
+{
+    const struct toy_match *m = (struct toy_match *)c;
+    assert(slice_compare(key, m->begin) >= 0 && (m->end.size == 0 || slice_compare(key, m->end) <= 0));
+    toy_seek_before(c, key);
+}
+static void toy_match_close(struct cursor *c)
+{
+    memory_free(((struct toy_match *)c)->wanted.entries);
+    memory_free(c);
+}
+
+static int toy_match_cursor(void *reader, struct search *search, nacre_slice begin, nacre_slice end,
+                            struct cursor **cursor)
+{
+    static const struct cursor_ops ops = { toy_first, toy_last, toy_match_seek, toy_match_seek_before,
+                                           toy_next,  toy_prev, toy_match_close };
+    const struct toy_reader *r = reader;
+    struct toy_match *m = memory_zalloc(sizeof *m);
+    if (!m) {
+        return NACRE_NO_MEMORY;
+    }
+    m->cursor.cursor.ops = &ops;
+    m->cursor.reader = &m->wanted;
+    m->begin = begin;
+    m->end = end;
+    m->wanted.entries = memory_alloc((r->count + 1) * sizeof *m->wanted.entries);
+    int status = m->wanted.entries ? each_wanted(r, search, begin, end, keep, &m->wanted) : NACRE_NO_MEMORY;
+    if (status != NACRE_OK) {
+        toy_match_close(&m->cursor.cursor);
+        return status;
+    }
+    *cursor = &m->cursor.cursor;
+    return NACRE_OK;
+}
+
+struct toy_count {
+    const struct search *search;
+    nacre_slice key; /* the last one that was decided */
+    bool any;
+    uint64_t live;
+};
+
+static void count_newest(void *context, const struct entry *entry)
+{
+    struct toy_count *c = context;
+    if (entry->sequence > c->search->snapshot || (c->any && slice_equal(entry->key, c->key))) {
+        return;
+    }
+    c->key = entry->key;
+    c->any = true;
+    c->live += entry->type == ENTRY_PUT && (entry->expiry_ms == 0 || entry->expiry_ms > c->search->now_ms);
+}
+
+static int toy_match_count(void *reader, struct search *search, nacre_slice begin, nacre_slice end, uint64_t *live)
+{
+    struct toy_count c = { .search = search };
+    int status = each_wanted(reader, search, begin, end, count_newest, &c);
+    if (search->report) {
+        search->report->strategy = "walk";
+        search->report->keys += ((struct toy_reader *)reader)->count;
+        search->report->matches += c.live;
+    }
+    *live = c.live;
+    return status;
+}
+
 static int toy_sample_keys(void *reader, size_t count, struct buffer *keys, size_t *made)
 {
     const struct toy_reader *r = reader;
@@ -254,7 +378,7 @@ static uint64_t toy_memory(const void *reader)
 const struct kind kind_toy = {
     .code = TOY_KIND,
     .name = "toy",
-    .key_max = NACRE_KEY_MAX,
+    .key_max = NACRE_STRING_KEY_MAX,
     .builder_create = toy_builder_create,
     .builder_add = toy_builder_add,
     .builder_finish = toy_builder_finish,
@@ -272,4 +396,6 @@ const struct kind kind_toy = {
     .verify = toy_verify,
     .dump = toy_dump,
     .memory = toy_memory,
+    .match_cursor = toy_match_cursor,
+    .match_count = toy_match_count,
 };

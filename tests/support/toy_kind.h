@@ -1,5 +1,5 @@
-/* The simplest kind of collection that can be: a segment is one section of entries, searched from its beginning. It proves that a
-   kind needs nothing but `struct kind`. */
+/* The simplest kind of collection that can be: a segment is one section of entries, all in memory; a search asks for
+   each of them. It proves that a kind needs nothing but `struct kind`. */
 #ifndef TESTS_TOY_KIND_H
 #define TESTS_TOY_KIND_H
 #include "segment/kind.h"

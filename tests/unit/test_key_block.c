@@ -105,7 +105,7 @@ static void check_finds(const struct sample *s, enum model_shape shape, uint64_t
                 below(random, 3) ? own.size - below(random, own.size < 24 ? own.size : 24) : below(random, own.size);
             check_find(s, slice_of(key, at));
             uint8_t before = key[at];
-            key[at] = (uint8_t)(below(random, 2) ? before + 1 : next_random(random));
+            key[at] = (uint8_t)(below(random, 2) ? before + 1u : next_random(random));
             check_find(s, slice_of(key, at + 1));
             if (at < own.size)
                 check_find(s, slice_of(key, own.size));

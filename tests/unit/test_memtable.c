@@ -77,16 +77,16 @@ static void gets_agree_with_a_sorted_array_for_every_shape_of_key(void **state)
     free(bytes);
 }
 
-static void the_empty_key_and_a_key_of_65535_bytes_are_keys_like_others(void **state)
+static void the_empty_key_and_a_key_of_1_mib_are_keys_like_others(void **state)
 {
     (void)state;
     struct chunk_pool *pool;
     struct memtable *table = table_create(&pool);
-    static uint8_t longest[NACRE_KEY_MAX + 1];
+    static uint8_t longest[ENTRY_KEY_MAX + 1];
     memset(longest, 0xFF, sizeof longest);
     struct entry empty = { { NULL, 0 }, { "e", 1 }, 1, 0, ENTRY_PUT }, found;
-    struct entry large = { { longest, NACRE_KEY_MAX }, { NULL, 0 }, 2, 0, ENTRY_PUT };
-    struct entry too_long = { { longest, NACRE_KEY_MAX + 1 }, { NULL, 0 }, 3, 0, ENTRY_PUT };
+    struct entry large = { { longest, ENTRY_KEY_MAX }, { NULL, 0 }, 2, 0, ENTRY_PUT };
+    struct entry too_long = { { longest, ENTRY_KEY_MAX + 1 }, { NULL, 0 }, 3, 0, ENTRY_PUT };
     assert_false(memtable_get(table, empty.key, SEQUENCE_MAX, &found));
     assert_int_equal(memtable_put(table, &empty), NACRE_OK);
     assert_int_equal(memtable_put(table, &large), NACRE_OK);
@@ -95,7 +95,55 @@ static void the_empty_key_and_a_key_of_65535_bytes_are_keys_like_others(void **s
     assert_same_entry(&found, &empty);
     assert_true(memtable_get(table, large.key, SEQUENCE_MAX, &found));
     assert_same_entry(&found, &large);
-    assert_false(memtable_get(table, (nacre_slice){ longest, NACRE_KEY_MAX - 1 }, SEQUENCE_MAX, &found));
+    assert_false(memtable_get(table, (nacre_slice){ longest, ENTRY_KEY_MAX - 1 }, SEQUENCE_MAX, &found));
+    table_free(table, pool);
+}
+
+/* The sizes around which a leaf keeps its key's size elsewhere, and prefixes of nodes that take more than 16 bits. */
+static void long_keys_that_share_all_but_their_ends_are_told_apart(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 65533,        65534,  65535,  65536,  65537,  131071,
+                                    131072,       131073, 200000, 700000, 999999, ENTRY_KEY_MAX - 1,
+                                    ENTRY_KEY_MAX };
+    static uint8_t bytes[ENTRY_KEY_MAX];
+    struct chunk_pool *pool;
+    struct memtable *table = table_create(&pool);
+    struct cursor *cursor;
+    struct entry found;
+    uint64_t sequence = 0;
+    memset(bytes, 'x', sizeof bytes);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0];
+             i++) { /* the same bytes, and the same but for the last one */
+            bytes[sizes[i] - 1] = round ? 'y' : 'x';
+            assert_int_equal(
+                memtable_put(table, &(struct entry){ { bytes, sizes[i] }, { NULL, 0 }, ++sequence, 0, ENTRY_PUT }),
+                NACRE_OK);
+            bytes[sizes[i] - 1] = 'x';
+        }
+    }
+    sequence = 0;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            bytes[sizes[i] - 1] = round ? 'y' : 'x';
+            assert_true(memtable_get(table, (nacre_slice){ bytes, sizes[i] }, SEQUENCE_MAX, &found));
+            assert_int_equal(found.sequence, ++sequence);
+            bytes[sizes[i] - 1] = 'x';
+        }
+    }
+    assert_false(memtable_get(table, (nacre_slice){ bytes, 65532 }, SEQUENCE_MAX, &found));
+    assert_int_equal(memtable_cursor_create(table, &cursor), NACRE_OK);
+    static uint8_t before[ENTRY_KEY_MAX];
+    nacre_slice last = { NULL, 0 };
+    size_t count = 0;
+    for (cursor_first(cursor); cursor->valid; cursor_next(cursor), count++) {
+        assert_true(slice_compare(last, cursor->entry.key) < 0);
+        memcpy(before, cursor->entry.key.data, cursor->entry.key.size);
+        last = (nacre_slice){ before, cursor->entry.key.size };
+    }
+    assert_int_equal(count, 2 * sizeof sizes / sizeof sizes[0]);
+    cursor_close(cursor);
     table_free(table, pool);
 }
 
@@ -277,7 +325,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gets_agree_with_a_sorted_array_for_every_shape_of_key),
-        cmocka_unit_test(the_empty_key_and_a_key_of_65535_bytes_are_keys_like_others),
+        cmocka_unit_test(the_empty_key_and_a_key_of_1_mib_are_keys_like_others),
+        cmocka_unit_test(long_keys_that_share_all_but_their_ends_are_told_apart),
         cmocka_unit_test(an_empty_value_is_not_a_delete),
         cmocka_unit_test(a_node_keeps_all_children_while_it_grows_through_all_sizes),
         cmocka_unit_test(a_long_prefix_can_be_split_at_every_byte),

@@ -1,4 +1,5 @@
 /* Versions and run cursors: lookups at bounds, pieces that share a segment, prefixes, order that is checked. */
+#include "support/mock_automaton.h"
 #include "tree_fixture.h"
 #include "tree/run_cursor.h"
 #include "tree/version_build.h"
@@ -94,7 +95,7 @@ static void a_piece_shows_only_the_keys_inside_its_bounds(void **unused)
         struct lookup lookup = { strange[i], hash_bytes(strange[i].data, strange[i].size), SEQUENCE_MAX };
         struct entry entry;
         struct pin pin = { NULL, NULL };
-        version_prefetch(v, &lookup);
+        version_prefetch(v, 0, &lookup);
         assert_int_equal(version_get(v, &lookup, 0, &entry, &pin), i == 4 ? NACRE_OK : NACRE_NOT_FOUND);
         assert_int_equal(version_may_have_key(v, &lookup, 0) && i != 4, false);
         pin_release(&pin);
@@ -264,12 +265,70 @@ static void more_runs_than_are_probed_at_once_are_all_looked_through(void **unus
     fixture_close(&f);
 }
 
+/* Pieces of two segments, cut, and bounds that cut them once more: the toy kind asserts that nobody moves its cursors outside. */
+static void a_search_gives_the_wanted_keys_of_cut_pieces_inside_its_bounds(void **unused)
+{
+    (void)unused;
+    struct fixture f;
+    char low[64], high[64], one[64], two[64], key[64];
+    fixture_open(&f, &kind_toy, 7);
+    struct segment *a = make_segment(&f, 0, 1, 300, 5), *b = make_segment(&f, 100, 1, 300, 6);
+    struct placed list[] = { whole(a, 1, 0), whole(b, 1, 0) };
+    struct version *v;
+    list[0].has_end = list[1].has_begin = true;
+    list[0].end = text_key(150, low);
+    list[1].begin = text_key(210, high);
+    assert_int_equal(version_build(f.kind, list, 2, &v), NACRE_OK);
+    struct mock_automaton mock;
+    mock_automaton_init(&mock, MOCK_ENDS, slice_text("7"));
+    struct search search = { .automaton = &mock.automaton, .snapshot = SEQUENCE_MAX };
+    for (int round = 0; round < 2000; round++) {
+        unsigned from = (unsigned)fixture_random(&f, 420), to = (unsigned)fixture_random(&f, 420);
+        unsigned target = (unsigned)fixture_random(&f, 420), wanted[60];
+        nacre_slice begin = from < 10 ? (nacre_slice){ NULL, 0 } : text_key(from, one);
+        nacre_slice end = to < 10 ? (nacre_slice){ NULL, 0 } : text_key(to, two);
+        size_t count = 0, children_count = 0, capacity = 0, at = 0;
+        for (unsigned k = 7; k < 400; k += 10) {
+            if ((k < 150 || k >= 210) && (from < 10 || k >= from) && (to < 10 || k < to)) {
+                at += k < target;
+                wanted[count++] = k;
+            }
+        }
+        struct cursor **children = NULL, *c;
+        assert_int_equal(version_match_cursors(v, 0, &search, begin, end, &children, &children_count, &capacity),
+                         NACRE_OK);
+        assert_int_equal(merge_cursor_create(children, children_count, &c), NACRE_OK);
+        free(children);
+        size_t i = 0;
+        for (cursor_first(c); c->valid; cursor_next(c)) {
+            assert_true(slice_equal(c->entry.key, text_key(wanted[i++], key)));
+        }
+        assert_int_equal(i, count);
+        for (cursor_last(c); c->valid; cursor_prev(c)) {
+            assert_true(slice_equal(c->entry.key, text_key(wanted[--i], key)));
+        }
+        assert_int_equal(i, 0);
+        cursor_seek(c, text_key(target, key));
+        assert_int_equal(c->valid, at < count);
+        assert_true(!c->valid || slice_equal(c->entry.key, text_key(wanted[at], key)));
+        cursor_seek_before(c, text_key(target, key));
+        assert_int_equal(c->valid, at > 0);
+        assert_true(!c->valid || slice_equal(c->entry.key, text_key(wanted[at - 1], key)));
+        cursor_close(c);
+    }
+    version_unref(v);
+    segment_unref(a);
+    segment_unref(b);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_piece_shows_only_the_keys_inside_its_bounds),
         cmocka_unit_test(a_run_cursor_moves_over_its_pieces_as_over_one_array),
         cmocka_unit_test(pieces_that_overlap_in_a_run_are_refused),
+        cmocka_unit_test(a_search_gives_the_wanted_keys_of_cut_pieces_inside_its_bounds),
         cmocka_unit_test(only_runs_that_may_hold_the_bounds_get_cursors),
         cmocka_unit_test(more_runs_than_are_probed_at_once_are_all_looked_through),
     };

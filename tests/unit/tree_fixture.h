@@ -291,7 +291,7 @@ static inline void check_gets(const struct version *v, uint64_t viewer, const st
         struct lookup lookup = { key, hash_bytes(key.data, key.size), viewer };
         struct entry entry;
         struct pin pin = { NULL, NULL };
-        version_prefetch(v, &lookup);
+        version_prefetch(v, 0, &lookup);
         int status = version_get(v, &lookup, 0, &entry, &pin);
         bool live =
             status == NACRE_OK && entry.type == ENTRY_PUT && !(entry.expiry_ms && entry.expiry_ms <= fixture_clock());
