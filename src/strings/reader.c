@@ -215,11 +215,11 @@ int strings_attach_index(void *reader, struct container *container)
 bool strings_may_have_key(void *reader, const struct lookup *lookup)
 {
     struct strings_reader *r = reader;
+    if (r->entries == 0 || slice_compare(lookup->key, r->least_key) < 0 ||
+        slice_compare(lookup->key, r->greatest_key) > 0)
+        return false;
     struct string_index *x = strings_index(r);
-    if (x)
-        return string_index_may_have_key(x, lookup->hash);
-    return r->entries && slice_compare(lookup->key, r->least_key) >= 0 &&
-           slice_compare(lookup->key, r->greatest_key) <= 0;
+    return !x || string_index_may_have_key(x, lookup->hash);
 }
 
 bool strings_may_have_prefix(void *reader, nacre_slice prefix)
