@@ -30,6 +30,7 @@ static struct run *new_run(void)
     r->options.memory_budget = 32 << 20;
     r->options.write_timeout_ms = 200;
     r->seed = 99;
+    r->states[0].kinds[1] = NACRE_STRINGS;
     return r;
 }
 
@@ -42,11 +43,8 @@ static int open_store(struct run *r)
     if (status == NACRE_OK) {
         status = nacre_tune(r->store, "level0_runs", "2");
     }
-    for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
-        status = nacre_collection_open(r->store, model_names[c], &r->collections[c]);
-        if (status == NACRE_NOT_FOUND) {
-            status = nacre_collection_create(r->store, model_names[c], NULL, &r->collections[c]);
-        }
+    if (status == NACRE_OK) {
+        status = model_open(&r->states[0], r->store, r->collections);
     }
     return status;
 }
