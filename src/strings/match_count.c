@@ -302,7 +302,7 @@ static int count_from_metadata(struct strings_reader *r, struct search *search, 
     const struct regex_analysis *analysis = regex_analysis(search->regex);
     const struct literal_set *set = &analysis->literals;
     *known = true;
-    if (analysis->shape == SHAPE_EVERYTHING) {
+    if (segment_search_wants_everything(r, search)) {
         say(search, "all", r->blocks);
         return count_range(r, search, begin, end, live);
     }

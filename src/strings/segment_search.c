@@ -230,6 +230,13 @@ static void say(const struct segment_search *s, const char *strategy)
         s->search->report->strategy = strategy;
 }
 
+bool segment_search_wants_everything(const struct strings_reader *r, const struct search *search)
+{
+    const struct regex_analysis *analysis = regex_analysis(search->regex);
+    bool has_newline = r->alphabet[0] >> '\n' & 1;
+    return analysis->shape == SHAPE_EVERYTHING || (analysis->everything_on_one_line && !has_newline);
+}
+
 /* How many blocks hold the literal, at most; UINT32_MAX: not known. */
 static uint32_t blocks_with(struct string_index *index, const struct literal *literal)
 {
@@ -266,7 +273,7 @@ static int choose_blocks(struct segment_search *s, uint32_t last)
     const struct regex_analysis *analysis = regex_analysis(s->search->regex);
     bool used_grams = false, finished = true, used_features = false;
     int status = NACRE_OK;
-    if (analysis->shape == SHAPE_EVERYTHING) {
+    if (segment_search_wants_everything(s->reader, s->search)) {
         bits_set_range(s->all, s->first_block, last + 1);
         say(s, "all");
         return NACRE_OK;

@@ -46,6 +46,9 @@ uint64_t segment_search_bounds(const struct segment_search *, uint32_t block);
    then. */
 int segment_search_look(struct segment_search *, uint32_t block, struct key_block *view, uint64_t *wanted);
 
+/* Every key of the segment is wanted, whatever it is. */
+bool segment_search_wants_everything(const struct strings_reader *, const struct search *);
+
 /* ---- the steps (private) ---- */
 struct block_set { /* what is left */
     uint64_t *some, *all;
