@@ -55,6 +55,8 @@ static uint32_t next_doubtful(const struct strings_reader *r, const struct searc
                               uint32_t after)
 {
     if (r->greatest_sequence <= search->snapshot) { /* eight blocks at a time */
+        if (r->not_plain == 0)
+            return after;
         for (; from + 8 <= after; from += 8)
             if (load_u64(r->flags + from) & UINT64_C(0x0101010101010101) * BLOCK_NOT_PLAIN)
                 break;
