@@ -91,7 +91,8 @@ bool segment_search_before(const struct segment_search *s, uint32_t from, uint32
 /* ---- the explored automaton ---- */
 
 struct explored {
-    struct dfa *dfa; /* NULL: it is too large */
+    struct explored *older; /* made for fewer bytes; it may still be in use by a cursor over another segment */
+    struct dfa *dfa;        /* NULL: it is too large */
     uint64_t alphabet[4];
     uint64_t features; /* that every wanted key of ASCII has */
     bool is_small;
@@ -100,9 +101,11 @@ struct explored {
 
 static void free_explored(void *memo)
 {
-    struct explored *e = memo;
-    dfa_free(e->dfa);
-    memory_free(e);
+    for (struct explored *e = memo, *older; e; e = older) {
+        older = e->older;
+        dfa_free(e->dfa);
+        memory_free(e);
+    }
 }
 
 static bool is_within(const uint64_t a[4], const uint64_t b[4])
@@ -113,10 +116,6 @@ static bool is_within(const uint64_t a[4], const uint64_t b[4])
 static int explore(struct explored *e, const struct regex *regex)
 {
     bool complete = false;
-    dfa_free(e->dfa);
-    e->dfa = NULL;
-    e->features = 0;
-    e->is_small = false;
     int status = dfa_create(regex, 0, &e->dfa);
     if (status == NACRE_OK)
         status = dfa_explore(e->dfa, e->alphabet, EXPLORE_ROWS_MAX, &complete);
@@ -133,24 +132,23 @@ static int explore(struct explored *e, const struct regex *regex)
 static int need_explored(struct segment_search *s, struct explored **found)
 {
     struct search *search = s->search;
-    struct explored *e = search->memo;
+    struct explored *newest = search->memo;
     uint64_t alphabet[4];
     memcpy(alphabet, s->reader->alphabet, sizeof alphabet);
     if (!s->matcher.bytes)
         alphabet[2] = alphabet[3] = 0;
-    *found = e;
-    if (e && is_within(alphabet, e->alphabet))
+    *found = newest;
+    if (newest && is_within(alphabet, newest->alphabet))
         return NACRE_OK;
-    if (!e) {
-        e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
-        if (!e)
-            return NACRE_NO_MEMORY;
-        memset(e, 0, offsetof(struct explored, small));
-        search->memo = e;
-        search->free_memo = free_explored;
-    }
+    struct explored *e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
+    if (!e)
+        return NACRE_NO_MEMORY;
+    memset(e, 0, offsetof(struct explored, small));
     for (unsigned i = 0; i < 4; i++)
-        e->alphabet[i] |= alphabet[i];
+        e->alphabet[i] = alphabet[i] | (newest ? newest->alphabet[i] : 0);
+    e->older = newest;
+    search->memo = e;
+    search->free_memo = free_explored;
     *found = e;
     return explore(e, search->regex);
 }
