@@ -1,3 +1,4 @@
+/* Sets of keys of many shapes; string_keys.h. */
 #include "string_keys.h"
 #include <stdio.h>
 #include <stdlib.h>
