@@ -35,6 +35,7 @@ bool string_index_literal_keys(struct string_index *, const uint8_t *bytes, unsi
 bool string_index_tail_keys(struct string_index *, const uint8_t *bytes, unsigned size, uint64_t *keys);
 /* A word per block; NULL when missing. */
 const uint64_t *string_index_signatures(struct string_index *);
+void string_index_prefetch_key(const struct string_index *, uint64_t hash); /* what may_have_key will read */
 bool string_index_may_have_key(struct string_index *, uint64_t hash);
 bool string_index_may_have_prefix(struct string_index *, nacre_slice prefix);
 
