@@ -3,6 +3,7 @@
 #include "segment_fixture.h"
 #include "base/cpu.h"
 #include "regex/regex.h"
+#include "strings/segment_search.h"
 #include "strings/strings.h"
 
 enum key_shape { PATH_KEYS, LETTER_KEYS, CLUSTERED_KEYS, UNICODE_KEYS, BAD_KEYS, LONGER_KEYS, KEY_SHAPES };
@@ -281,6 +282,11 @@ static const char *const patterns[] = {
     "b$",
     "[xy]$",
     "(ab|ba)$",
+    "(g|ng|png)$",
+    "[A-Z]{2}",
+    "^([a-z]+/)+x",
+    "[^/]{3}/[^/]{3}$",
+
     "^$",
     "x$|^y",
 };
@@ -303,6 +309,7 @@ static void ask_all(struct segment *segment, const struct model *m, enum version
             if (q.end.size && slice_compare(q.begin, q.end) >= 0)
                 q.end = q.begin;
             cpu_limit((enum cpu_level)below(random, 3));
+            segment_search_explore_worth = below(random, 2) ? 0 : 1024;
             for (int off = 0; off < 2; off++) {
                 q.indexes_off = off;
                 ask(segment, m, &q, random);
@@ -310,6 +317,7 @@ static void ask_all(struct segment *segment, const struct model *m, enum version
         }
     }
     cpu_limit(CPU_AVX512);
+    segment_search_explore_worth = 1024;
 }
 
 /* Patterns cut out of the keys, with some of their parts made general. */
@@ -354,6 +362,7 @@ static void ask_cuts(struct segment *segment, const struct model *m, unsigned co
 {
     char pattern[512];
     for (unsigned i = 0; i < count; i++) {
+        segment_search_explore_worth = below(random, 2) ? 0 : 1024;
         cut_pattern(m, random, pattern);
         struct question q = { .pattern = pattern,
                               .options = { .ignore_case = below(random, 4) == 0 },
