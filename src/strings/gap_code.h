@@ -20,6 +20,6 @@ struct gap_reader {
     uint32_t next;     /* the least number that may come */
 };
 /* ORs the bits of the numbers below `end` to a bitmap that begins with number `begin`, and perhaps bits of numbers up to 63 above them: the bitmap has two words more than
-   [begin, end) needs. begin <= next or begin is 0. Reads nothing outside of the bytes and the slack, whatever they are. */
+   [begin, end) needs. Pieces follow each other from 0 on. Reads nothing outside of the bytes and the slack, whatever they are. */
 void gap_reader_or(struct gap_reader *, uint32_t begin, uint32_t end, uint64_t *bitmap);
 #endif

@@ -28,7 +28,7 @@
 #define LAST_CHUNK       1024u
 #define DIFFERENCE_BYTES 5u          /* at most */
 #define AHEAD            16u         /* lists that are fetched before they grow */
-#define FREE_BYTES       (32u << 20) /* memory that grams may take, whatever the keys */
+#define FREE_BYTES       (12u << 20) /* memory that grams may take, whatever the keys */
 #define FREE_LIST_BYTES  (64u << 10) /* bytes that the lists of one length may take, whatever the keys */
 
 struct gram_list {

@@ -13,11 +13,12 @@
 #define TRIE_PLACES_FIRST     4096u /* places of the trie visited before anything else is known */
 #define TRIE_PLACES_PER_BLOCK 2u    /* visited later, for each block that may be spared by it */
 #define COMMON_SHARE          3u    /* a literal that is in more than one of so many blocks is common */
-#define EXPLORE_WORTH         1024u /* blocks left from which on the automaton is explored */
 #define EXPLORE_ROWS_MAX      4096u
 #define STOP_LOOKS            64u /* blocks, or as many times 16 KiB of keys, between two looks at the stop function */
 #define STOP_BYTES            (16u << 10)
 #define FETCH_BYTES_MAX       1536u /* of the next block */
+
+uint32_t segment_search_explore_worth = 1024;
 
 /* ---- bits ---- */
 
@@ -91,7 +92,8 @@ bool segment_search_before(const struct segment_search *s, uint32_t from, uint32
 /* ---- the explored automaton ---- */
 
 struct explored {
-    struct dfa *dfa; /* NULL: it is too large */
+    struct explored *older; /* made for fewer bytes; it may still be in use by a cursor over another segment */
+    struct dfa *dfa;        /* NULL: it is too large */
     uint64_t alphabet[4];
     uint64_t features; /* that every wanted key of ASCII has */
     bool is_small;
@@ -100,9 +102,11 @@ struct explored {
 
 static void free_explored(void *memo)
 {
-    struct explored *e = memo;
-    dfa_free(e->dfa);
-    memory_free(e);
+    for (struct explored *e = memo, *older; e; e = older) {
+        older = e->older;
+        dfa_free(e->dfa);
+        memory_free(e);
+    }
 }
 
 static bool is_within(const uint64_t a[4], const uint64_t b[4])
@@ -113,10 +117,6 @@ static bool is_within(const uint64_t a[4], const uint64_t b[4])
 static int explore(struct explored *e, const struct regex *regex)
 {
     bool complete = false;
-    dfa_free(e->dfa);
-    e->dfa = NULL;
-    e->features = 0;
-    e->is_small = false;
     int status = dfa_create(regex, 0, &e->dfa);
     if (status == NACRE_OK)
         status = dfa_explore(e->dfa, e->alphabet, EXPLORE_ROWS_MAX, &complete);
@@ -133,24 +133,23 @@ static int explore(struct explored *e, const struct regex *regex)
 static int need_explored(struct segment_search *s, struct explored **found)
 {
     struct search *search = s->search;
-    struct explored *e = search->memo;
+    struct explored *newest = search->memo;
     uint64_t alphabet[4];
     memcpy(alphabet, s->reader->alphabet, sizeof alphabet);
     if (!s->matcher.bytes)
         alphabet[2] = alphabet[3] = 0;
-    *found = e;
-    if (e && is_within(alphabet, e->alphabet))
+    *found = newest;
+    if (newest && is_within(alphabet, newest->alphabet))
         return NACRE_OK;
-    if (!e) {
-        e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
-        if (!e)
-            return NACRE_NO_MEMORY;
-        memset(e, 0, offsetof(struct explored, small));
-        search->memo = e;
-        search->free_memo = free_explored;
-    }
+    struct explored *e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
+    if (!e)
+        return NACRE_NO_MEMORY;
+    memset(e, 0, offsetof(struct explored, small));
     for (unsigned i = 0; i < 4; i++)
-        e->alphabet[i] |= alphabet[i];
+        e->alphabet[i] = alphabet[i] | (newest ? newest->alphabet[i] : 0);
+    e->older = newest;
+    search->memo = e;
+    search->free_memo = free_explored;
     *found = e;
     return explore(e, search->regex);
 }
@@ -206,7 +205,7 @@ static int narrow_by_exploring(struct segment_search *s, uint32_t last, bool *us
 {
     struct explored *e;
     uint64_t before = bits_count(s->some, s->words);
-    if (!s->search->want_all || s->matcher.enough || before <= EXPLORE_WORTH)
+    if (!s->search->want_all || s->matcher.enough || before <= segment_search_explore_worth)
         return NACRE_OK;
     int status = need_explored(s, &e);
     if (status != NACRE_OK || !e->dfa)
@@ -216,7 +215,8 @@ static int narrow_by_exploring(struct segment_search *s, uint32_t last, bool *us
     bool is_decided = e->dfa->automaton.start == e->dfa->automaton.all || e->dfa->automaton.start == AUTOMATON_DEAD;
     if (!is_decided)
         apply_signatures(s, e->features);
-    if (is_decided || (regex_analysis(s->search->regex)->anchored && bits_count(s->some, s->words) > EXPLORE_WORTH))
+    if (is_decided ||
+        (regex_analysis(s->search->regex)->anchored && bits_count(s->some, s->words) > segment_search_explore_worth))
         status = walk_again(s, e->dfa, last);
     *used = bits_count(s->some, s->words) < before;
     return status;
@@ -228,6 +228,13 @@ static void say(const struct segment_search *s, const char *strategy)
 {
     if (s->search->report)
         s->search->report->strategy = strategy;
+}
+
+bool segment_search_wants_everything(const struct strings_reader *r, const struct search *search)
+{
+    const struct regex_analysis *analysis = regex_analysis(search->regex);
+    bool has_newline = r->alphabet[0] >> '\n' & 1;
+    return analysis->shape == SHAPE_EVERYTHING || (analysis->everything_on_one_line && !has_newline);
 }
 
 /* How many blocks hold the literal, at most; UINT32_MAX: not known. */
@@ -266,7 +273,7 @@ static int choose_blocks(struct segment_search *s, uint32_t last)
     const struct regex_analysis *analysis = regex_analysis(s->search->regex);
     bool used_grams = false, finished = true, used_features = false;
     int status = NACRE_OK;
-    if (analysis->shape == SHAPE_EVERYTHING) {
+    if (segment_search_wants_everything(s->reader, s->search)) {
         bits_set_range(s->all, s->first_block, last + 1);
         say(s, "all");
         return NACRE_OK;
