@@ -1,7 +1,7 @@
 /* A count from its beginning to its end: tasks, taken by one thread or some (see search_count.h).
 
-   Helpers are made when the caller asks for more than one thread, or, where it leaves that open, when a task has taken count_limits.give_up_ns: then it is
-   given up, cut, and begun anew with helpers, if it can be cut. They are gone when the call returns. Each thread has its own automaton.
+   Helpers cost more than most counts take. So they are made only when a task has taken count_limits.give_up_ns, and the caller allows more than one thread:
+   then the task is given up, cut, and begun anew with helpers, if it can be cut. They are gone when the call returns. Each thread has its own automaton.
    Invariants:
    1. tasks are added only while the lock is held; a task is taken by one thread, once.
    2. `ended` is set with the first failure; every stop function sees it.
@@ -19,7 +19,7 @@ struct count {
     const struct regex *regex;
     const struct search_stop *stop;
     struct count_plan *plan;
-    unsigned threads; /* at most; 0 = as many as processors, when it pays */
+    unsigned threads; /* at most; 0 = as many as processors */
     pthread_mutex_t lock;
     size_t next;   /* task to be taken */
     uint64_t live; /* the sum so far, modulo 2^64 */
@@ -89,6 +89,13 @@ static int cut_waiting(struct count *count)
     return status;
 }
 
+static bool may_have_helpers(struct count *count)
+{
+    count->threads = count->threads ? count->threads : processors();
+    count->threads = count->threads < THREADS_MOST ? count->threads : THREADS_MOST;
+    return count->threads > 1;
+}
+
 /* ---- the stop function of each thread ---- */
 
 static int may_go_on(void *context)
@@ -103,9 +110,7 @@ static int may_go_on(void *context)
         clock_monotonic_ns() - w->began_ns < count_limits.give_up_ns) {
         return status;
     }
-    count->threads = count->threads ? count->threads : processors();
-    count->threads = count->threads < THREADS_MOST ? count->threads : THREADS_MOST;
-    if (count->threads == 1) {
+    if (!may_have_helpers(count)) {
         return NACRE_OK;
     }
     if (count_task_is_large(count->plan, &count->plan->tasks[count->next - 1])) {
@@ -231,7 +236,7 @@ static int run_all(struct count *count)
     if (status != NACRE_OK) {
         return status;
     }
-    if (count->threads > 1) {
+    if (count_limits.give_up_ns == 0 && may_have_helpers(count)) {
         status = cut_waiting(count);
         if (status == NACRE_OK) {
             start_helpers(count);
@@ -253,7 +258,6 @@ int search_count(nacre_collection *collection, const struct regex *regex, const 
 {
     struct count count = { .regex = regex, .stop = stop, .plan = &result->plan, .threads = options->parallelism };
     *result = (struct count_result){ .threads = 1 };
-    count.threads = count.threads < THREADS_MOST ? count.threads : THREADS_MOST;
     struct view *view = view_hold(collection);
     result->plan.view = view;
     result->plan.now_ms = clock_wall_ms();
@@ -262,7 +266,7 @@ int search_count(nacre_collection *collection, const struct regex *regex, const 
     if (pthread_mutex_init(&count.lock, NULL) != 0) {
         return fail(NACRE_NO_MEMORY, "search: the system has no room for a mutex");
     }
-    int status = count_plan_make(&result->plan, view, sequence, options->begin, options->end);
+    int status = count_plan_make(&result->plan, regex, view, sequence, options->begin, options->end);
     if (status == NACRE_OK && result->plan.task_count > 0) {
         status = run_all(&count);
     }
