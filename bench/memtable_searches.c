@@ -103,9 +103,9 @@ static double median(double *list, unsigned count)
     return list[count / 2];
 }
 
-static const char *const patterns[] = { "libpng",    "(?i)readme",     "\\.so$",     "(?i)\\.jpe?g$",
-                                        "[0-9]{8,}", "foo|bar|baz",    "a",          "test.*\\.py$",
-                                        "[A-Z]{6,}", "(^|/)core(/|$)", "^/usr/lib/", ".*" };
+static const char *const patterns[] = { "libpng",    "(?i)readme",     "\\.so$", "(?i)\\.jpe?g$",
+                                        "[0-9]{8,}", "foo|bar|baz",    "a",      "test.*\\.py$",
+                                        "[A-Z]{6,}", "(^|/)core(/|$)", ".*" };
 
 enum way { TREE, ORDERED, LIST, WAYS };
 

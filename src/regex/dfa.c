@@ -235,10 +235,16 @@ static int dfa_decide(struct automaton *a, nacre_slice key, bool *wanted)
     return NACRE_OK;
 }
 
-static enum automaton_answer dfa_look(struct automaton *a, nacre_slice key)
+static enum automaton_answer dfa_look_for_literals(struct automaton *a, nacre_slice key)
 {
     const struct lazy_dfa *d = (const struct lazy_dfa *)a;
     return d->look(&d->literals, key);
+}
+
+static enum automaton_answer dfa_look_by_jumping(struct automaton *a, nacre_slice key)
+{
+    struct lazy_dfa *d = (struct lazy_dfa *)a;
+    return rest_look(&d->rest, &d->dfa, d->program->count, key);
 }
 
 /* ---- making one ---- */
@@ -328,7 +334,9 @@ int dfa_create(const struct regex *regex, size_t budget_bytes, struct dfa **out)
     *out = status == NACRE_OK ? &d->dfa : NULL;
     if (status == NACRE_OK) {
         d->look = literal_look_make(&d->literals, regex_analysis(regex), regex_syntax(regex)->bytes);
-        d->dfa.automaton.look = d->look ? dfa_look : NULL;
+        d->dfa.automaton.look = d->look                                            ? dfa_look_for_literals
+                                : d->dfa.automaton.start > d->dfa.automaton.unsure ? dfa_look_by_jumping
+                                                                                   : NULL;
     }
     return status;
 }

@@ -1,7 +1,7 @@
 /* Literals in short keys (see literal_look.h).
 
-   A key is looked at in windows of up to 64 bytes, mostly one. All positions of a window are compared at once with a literal's first, middle and last
-   byte; where all three are right, the literal is compared in full. Windows overlap by a byte less than the longest literal.
+   A key is looked at in windows of up to 64 bytes, mostly one. All places of a window are compared at once with the two bytes of a literal
+   that are the rarest; where both are right, the literal is compared in full. Windows overlap by a byte less than the longest literal.
 
    Invariants:
    1. not a byte outside the key is read: loads are masked, or lie in the window.
@@ -16,7 +16,6 @@
 #include <immintrin.h>
 #endif
 
-#define WINDOW_BYTES   64u
 #define WINDOW_LITERAL 32u /* longer ones are looked for in windows only where one window holds the key */
 #define REPLACEMENT    "\xEF\xBF\xBD"
 #define ALWAYS_INLINE  static inline __attribute__((always_inline))
@@ -64,17 +63,29 @@ static enum automaton_answer look_portable(const struct literal_look *l, nacre_s
     return ANSWER_NO;
 }
 
-static enum automaton_answer look_at_end(const struct literal_look *l, nacre_slice key)
+/* With a last byte that is right most keys are told apart. */
+static inline bool ends_with(nacre_slice key, const struct literal *literal, bool folded)
 {
-    bool may_end = false;
-    for (uint32_t i = 0; i < l->set->count && !may_end; i++) {
-        const struct literal *literal = &l->set->items[i];
-        may_end = literal->size <= key.size &&
-                  stands_at((const uint8_t *)key.data + key.size - literal->size, literal, l->set->folded);
-    }
-    if (l->ascii_only && !utf8_is_ascii(key))
+    const uint8_t *end = (const uint8_t *)key.data + key.size;
+    uint32_t size = literal->size;
+    return size <= key.size && (folded ? fold(end[-1]) : end[-1]) == literal->bytes[size - 1] &&
+           stands_at(end - size, literal, folded);
+}
+
+ALWAYS_INLINE enum automaton_answer look_at_end(const struct literal_look *l, nacre_slice key,
+                                                bool (*is_ascii)(nacre_slice))
+{
+    bool ends = false;
+    for (uint32_t i = 0; i < l->set->count && !ends; i++)
+        ends = ends_with(key, &l->set->items[i], l->set->folded);
+    if (l->ascii_only && !is_ascii(key))
         return ANSWER_UNKNOWN;
-    return may_end ? found_answer(l) : ANSWER_NO;
+    return ends ? found_answer(l) : ANSWER_NO;
+}
+
+static enum automaton_answer look_at_end_portable(const struct literal_look *l, nacre_slice key)
+{
+    return look_at_end(l, key, utf8_is_ascii);
 }
 
 /* ---- windows ---- */
@@ -83,30 +94,24 @@ static enum automaton_answer look_at_end(const struct literal_look *l, nacre_sli
 enum window { WINDOW_HAS_NONE, WINDOW_HAS_ONE, WINDOW_OTHER_BYTES };
 typedef enum window window_function(const struct literal_look *, const uint8_t *bytes, size_t size);
 
-ALWAYS_INLINE enum automaton_answer look_in_windows(const struct literal_look *l, nacre_slice key,
+ALWAYS_INLINE enum automaton_answer look_in_windows(const struct literal_look *l, nacre_slice key, size_t window_bytes,
                                                     window_function *look)
 {
     const uint8_t *bytes = key.data;
-    if (__builtin_expect(key.size <= WINDOW_BYTES, 1)) {
+    if (__builtin_expect(key.size <= window_bytes, 1)) {
         enum window found = look(l, bytes, key.size);
         return found == WINDOW_HAS_NONE ? ANSWER_NO : found == WINDOW_HAS_ONE ? found_answer(l) : ANSWER_UNKNOWN;
     }
     if (l->longest > WINDOW_LITERAL)
         return look_portable(l, key);
-    for (size_t at = 0, step = WINDOW_BYTES + 1 - l->longest;; at += step) {
-        bool last = at + WINDOW_BYTES >= key.size;
-        enum window found = look(l, bytes + (last ? key.size - WINDOW_BYTES : at), WINDOW_BYTES);
+    for (size_t at = 0, step = window_bytes + 1 - l->longest;; at += step) {
+        bool last = at + window_bytes >= key.size;
+        enum window found = look(l, bytes + (last ? key.size - window_bytes : at), window_bytes);
         if (found != WINDOW_HAS_NONE) /* other bytes may come behind this window */
             return found == WINDOW_HAS_ONE && !l->ascii_only ? found_answer(l) : ANSWER_UNKNOWN;
         if (last)
             return ANSWER_NO;
     }
-}
-
-/* Places where a literal may stand, of those whose first, middle and last byte are given as masks. */
-static inline uint64_t places(uint64_t first, uint64_t middle, uint64_t last, uint32_t size)
-{
-    return first & middle >> (size / 2) & last >> (size - 1);
 }
 
 __attribute__((target("avx2"))) static inline __m256i fold_avx2(__m256i v)
@@ -151,8 +156,8 @@ __attribute__((target("avx2"))) static enum window window_avx2(const struct lite
         const struct literal *literal = &l->set->items[i];
         if (literal->size > size)
             continue;
-        uint64_t hits = places(equal_avx2(&w, literal->bytes[0]), equal_avx2(&w, literal->bytes[literal->size / 2]),
-                               equal_avx2(&w, literal->bytes[literal->size - 1]), literal->size);
+        const struct literal_marks *marks = &l->marks[i];
+        uint64_t hits = equal_avx2(&w, marks->one) >> marks->one_at & equal_avx2(&w, marks->other) >> marks->other_at;
         for (hits &= UINT64_MAX >> (63 - (size - literal->size)); hits; hits &= hits - 1)
             if (stands_at(bytes + __builtin_ctzll(hits), literal, folded))
                 return WINDOW_HAS_ONE;
@@ -162,13 +167,13 @@ __attribute__((target("avx2"))) static enum window window_avx2(const struct lite
 
 __attribute__((target("avx2"))) static enum automaton_answer look_avx2(const struct literal_look *l, nacre_slice key)
 {
-    return look_in_windows(l, key, window_avx2);
+    return look_in_windows(l, key, 64, window_avx2);
 }
 
 __attribute__((target("avx512f,avx512bw,bmi2"))) static inline __m512i load_avx512(const uint8_t *at, size_t size,
                                                                                    bool folded)
 {
-    __m512i v = _mm512_maskz_loadu_epi8(UINT64_MAX >> (64 - size), at); /* size > 0 */
+    __m512i v = _mm512_maskz_loadu_epi8(_bzhi_u64(UINT64_MAX, (unsigned)size), at); /* size <= 64 */
     if (folded) {
         __mmask64 upper = _mm512_cmplt_epu8_mask(_mm512_sub_epi8(v, _mm512_set1_epi8('A')), _mm512_set1_epi8(26));
         v = _mm512_mask_add_epi8(v, upper, v, _mm512_set1_epi8(0x20));
@@ -176,43 +181,113 @@ __attribute__((target("avx512f,avx512bw,bmi2"))) static inline __m512i load_avx5
     return v;
 }
 
-__attribute__((target("avx512f,avx512bw,bmi2"))) static inline uint64_t equal_avx512(__m512i v, uint8_t byte)
+/* The first `count` bytes, up to 128, of which those that are `byte` and in `among`. Most keys have 40 to 90 bytes: where they end must not be a
+   matter of branches. */
+struct places_avx512 {
+    __mmask64 low, high;
+};
+
+__attribute__((target("avx512f,avx512bw,bmi2"))) static inline struct places_avx512 places_with(
+    struct places_avx512 among, const uint8_t *bytes, size_t count, uint8_t byte, bool folded)
 {
-    return _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8((char)byte));
+    size_t behind = count > 64 ? count - 64 : 0;
+    __m512i all = _mm512_set1_epi8((char)byte);
+    __m512i low = load_avx512(bytes, count - behind, folded);
+    __m512i high = load_avx512(behind ? bytes + 64 : bytes, behind, folded);
+    return (struct places_avx512){ _mm512_mask_cmpeq_epi8_mask(among.low, low, all),
+                                   _mm512_mask_cmpeq_epi8_mask(among.high, high, all) };
+}
+
+/* Does the literal stand at one of the places? */
+__attribute__((target("avx512f,avx512bw,bmi2"))) static bool stands_avx512(const uint8_t *bytes,
+                                                                           struct places_avx512 hits,
+                                                                           const struct literal *literal, bool folded)
+{
+    while (hits.low | hits.high) {
+        unsigned at = hits.low ? (unsigned)__builtin_ctzll(hits.low) : 64 + (unsigned)__builtin_ctzll(hits.high);
+        if (literal->size > 64 ? stands_at(bytes + at, literal, folded)
+                               : _mm512_cmpneq_epi8_mask(load_avx512(bytes + at, literal->size, folded),
+                                                         load_avx512(literal->bytes, literal->size, false)) == 0)
+            return true;
+        if (hits.low)
+            hits.low &= hits.low - 1;
+        else
+            hits.high &= hits.high - 1;
+    }
+    return false;
+}
+
+__attribute__((target("avx512f,avx512bw,bmi2"))) static inline bool has_other_bytes(const uint8_t *bytes, size_t size)
+{
+    size_t behind = size > 64 ? size - 64 : 0;
+    __m512i low = load_avx512(bytes, size - behind, false),
+            high = load_avx512(behind ? bytes + 64 : bytes, behind, false);
+    return _mm512_movepi8_mask(_mm512_or_si512(low, high)) != 0;
 }
 
 __attribute__((target("avx512f,avx512bw,bmi2"))) static enum window window_avx512(const struct literal_look *l,
                                                                                   const uint8_t *bytes, size_t size)
 {
     bool folded = l->set->folded;
-    if (size == 0)
-        return WINDOW_HAS_NONE;
-    __m512i v = load_avx512(bytes, size, folded);
-    if (l->ascii_only && _mm512_movepi8_mask(v))
+    if (l->ascii_only && has_other_bytes(bytes, size))
         return WINDOW_OTHER_BYTES;
     for (uint32_t i = 0; i < l->set->count; i++) {
         const struct literal *literal = &l->set->items[i];
+        const struct literal_marks *marks = &l->marks[i];
         if (literal->size > size)
             continue;
-        uint64_t hits = places(equal_avx512(v, literal->bytes[0]), equal_avx512(v, literal->bytes[literal->size / 2]),
-                               equal_avx512(v, literal->bytes[literal->size - 1]), literal->size);
-        for (hits &= UINT64_MAX >> (63 - (size - literal->size)); hits; hits &= hits - 1) {
-            __m512i here = load_avx512(bytes + __builtin_ctzll(hits), literal->size, folded);
-            if (_mm512_cmpneq_epi8_mask(here, load_avx512(literal->bytes, literal->size, false)) == 0)
-                return WINDOW_HAS_ONE;
-        }
+        size_t count = size - literal->size + 1; /* places where it can begin */
+        struct places_avx512 hits = { _bzhi_u64(UINT64_MAX, count < 64 ? (unsigned)count : 64),
+                                      _bzhi_u64(UINT64_MAX, count > 64 ? (unsigned)count - 64 : 0) };
+        hits = places_with(hits, bytes + marks->one_at, count, marks->one, folded);
+        hits = places_with(hits, bytes + marks->other_at, count, marks->other, folded);
+        if ((hits.low | hits.high) && stands_avx512(bytes, hits, literal, folded))
+            return WINDOW_HAS_ONE;
     }
     return WINDOW_HAS_NONE;
+}
+
+__attribute__((target("avx512f,avx512bw,bmi2"))) static bool is_ascii_avx512(nacre_slice key)
+{
+    return key.size <= 128 ? !has_other_bytes(key.data, key.size) : utf8_is_ascii(key);
+}
+
+__attribute__((target("avx512f,avx512bw,bmi2"))) static enum automaton_answer look_at_end_avx512(
+    const struct literal_look *l, nacre_slice key)
+{
+    return look_at_end(l, key, is_ascii_avx512);
 }
 
 __attribute__((target("avx512f,avx512bw,bmi2"))) static enum automaton_answer look_avx512(const struct literal_look *l,
                                                                                           nacre_slice key)
 {
-    return look_in_windows(l, key, window_avx512);
+    return look_in_windows(l, key, 128, window_avx512);
 }
 #endif
 
 /* ---- making one ---- */
+
+/* Smaller for bytes that are rarer in names and text. */
+static unsigned frequency(uint8_t byte)
+{
+    static const char common[] = "/seratiolcnuhdpmg-._bxf1yvk20634w8Sj5zCMEATPDL9q7RIGFBONHVXU+WK:";
+    const char *at = memchr(common, byte, sizeof common - 1);
+    return at ? (unsigned)(sizeof common - (size_t)(at - common)) : 0;
+}
+
+/* The two rarest bytes; the same one twice where there is only one. */
+static struct literal_marks choose_marks(const struct literal *literal)
+{
+    uint32_t one = 0, other = literal->size - 1;
+    for (uint32_t i = 1; i < literal->size; i++)
+        if (frequency(literal->bytes[i]) < frequency(literal->bytes[one]))
+            one = i;
+    other = one == other ? 0 : other;
+    for (uint32_t i = 0; i < literal->size; i++)
+        if (i != one && frequency(literal->bytes[i]) < frequency(literal->bytes[other]))
+            other = i;
+    return (struct literal_marks){ literal->bytes[one], literal->bytes[other], one, other };
+}
 
 static bool choose(struct literal_look *l, const struct regex_analysis *analysis)
 {
@@ -228,26 +303,25 @@ static bool choose(struct literal_look *l, const struct regex_analysis *analysis
 
 literal_look_function *literal_look_make(struct literal_look *l, const struct regex_analysis *analysis, bool bytes)
 {
-    if (!choose(l, analysis))
+    if (!choose(l, analysis) || l->set->count > LITERAL_LOOK_MOST)
         return NULL;
     for (uint32_t i = 0; i < l->set->count; i++) {
         const struct literal *literal = &l->set->items[i];
         if (literal->size == 0 || (!bytes && memmem(literal->bytes, literal->size, REPLACEMENT, 3)))
             return NULL;
+        l->marks[i] = choose_marks(literal);
         l->longest = literal->size > l->longest ? literal->size : l->longest;
     }
     l->ascii_only = l->set->folded && !bytes;
-    if (l->at_end)
-        return look_at_end;
 #if defined(__x86_64__)
     switch (cpu_level()) {
     case CPU_AVX512:
-        return look_avx512;
+        return l->at_end ? look_at_end_avx512 : look_avx512;
     case CPU_AVX2:
-        return look_avx2;
+        return l->at_end ? look_at_end_portable : look_avx2;
     case CPU_PORTABLE:
         break;
     }
 #endif
-    return look_portable;
+    return l->at_end ? look_at_end_portable : look_portable;
 }

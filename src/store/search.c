@@ -1,7 +1,7 @@
 /* Regular expressions over a collection: compiling, stopping, and cursors over matches (see search.h). The cursor's machinery is that of
    scan.c; only what lies under its merge is other.
    Threads: calls any; a cursor one at a time. No locks. */
-#include "store/search.h"
+#include "store/search_count.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -65,8 +65,7 @@ void search_note(nacre_store *store, const struct search_report *report, uint64_
 
 /* ---- memtables ---- */
 
-#define TREE_KEYS_FIRST 512u
-#define LIST_GAIN       16u /* about so many keys of the list cost as much as one of the tree */
+#define LIST_GAIN 16u /* about so many keys of the list cost as much as one of the tree */
 
 uint64_t search_list_after(const struct regex *regex, const struct memtable *memtable, bool partial)
 {
@@ -75,7 +74,7 @@ uint64_t search_list_after(const struct regex *regex, const struct memtable *mem
         return 0;
     }
     uint64_t part = partial ? memtable_entries(memtable) / LIST_GAIN : 0;
-    return part > TREE_KEYS_FIRST ? part : TREE_KEYS_FIRST;
+    return part > count_limits.tree_keys ? part : count_limits.tree_keys;
 }
 
 /* ---- the cursor's part ---- */

@@ -49,6 +49,7 @@ struct count_limits {
     uint64_t
         merge_keys; /* below is merged only once a source has shown so many matches: with few of them a look at each is cheaper */
     unsigned seek_steps; /* below, a key further away than this is sought */
+    uint64_t tree_keys; /* a cursor over matches of a memtable has met so many before it leaves the tree for the list */
     uint64_t
         give_up_ns; /* a task that takes longer is cut, and helpers are made, if the caller allows any; 0: all is cut at once */
 };

@@ -13,7 +13,7 @@
 #define MERGE_BELOW 4u /* so many times the source's entries below are merged rather than looked up */
 
 struct count_limits count_limits = {
-    .part_entries = 16384, .spans = 256, .merge_keys = 128, .seek_steps = 16, .give_up_ns = 2000000
+    .part_entries = 16384, .spans = 256, .merge_keys = 128, .seek_steps = 16, .tree_keys = 512, .give_up_ns = 2000000
 };
 
 struct kept_bytes {
