@@ -241,10 +241,10 @@ static enum automaton_answer dfa_look_for_literals(struct automaton *a, nacre_sl
     return d->look(&d->literals, key);
 }
 
-static enum automaton_answer dfa_look_by_jumping(struct automaton *a, nacre_slice key)
+static enum automaton_answer dfa_look_by_classes(struct automaton *a, nacre_slice key)
 {
     struct lazy_dfa *d = (struct lazy_dfa *)a;
-    return rest_look(&d->rest, &d->dfa, d->program->count, key);
+    return class_look(&d->classes, &d->dfa, d->program, key);
 }
 
 /* ---- making one ---- */
@@ -335,7 +335,7 @@ int dfa_create(const struct regex *regex, size_t budget_bytes, struct dfa **out)
     if (status == NACRE_OK) {
         d->look = literal_look_make(&d->literals, regex_analysis(regex), regex_syntax(regex)->bytes);
         d->dfa.automaton.look = d->look                                            ? dfa_look_for_literals
-                                : d->dfa.automaton.start > d->dfa.automaton.unsure ? dfa_look_by_jumping
+                                : d->dfa.automaton.start > d->dfa.automaton.unsure ? dfa_look_by_classes
                                                                                    : NULL;
     }
     return status;

@@ -5,7 +5,7 @@
 #include "regex/literal_look.h"
 #include "regex/program.h"
 #include "regex/regex.h"
-#include "regex/rest_look.h"
+#include "regex/class_look.h"
 #include "regex/subset.h"
 
 #define LAZY_DFA_FIRST 3u /* the row of the first state behind dead, all, unsure */
@@ -26,7 +26,7 @@ struct lazy_dfa {
     struct whole_key *whole_key; /* NULL until a key was decided by it */
     struct literal_look literals;
     literal_look_function *look; /* NULL: no literals are known */
-    struct rest_look rest;
+    struct class_look classes;
 };
 
 /* Takes ownership of nothing. NACRE_NO_MEMORY. */
