@@ -1,4 +1,5 @@
 /* Searches over the list of a memtable's keys: each key once, newest visible version, in parts, while threads put. */
+#include "memtable/leaf_list.h"
 #include "memtable_model.h"
 #include "support/mock_automaton.h"
 #include <pthread.h>
@@ -150,6 +151,42 @@ static void a_scan_ends_in_what_stop_or_a_failed_decision_says(void **state)
     table_free(table, pool);
 }
 
+static uint64_t bytes_of_takes(struct arena *arena, leaf_list *lists, size_t count, size_t takes)
+{
+    arena_lane lane = 0;
+    pthread_mutex_t growing = PTHREAD_MUTEX_INITIALIZER;
+    uint64_t before = arena_bytes(arena);
+    for (size_t i = 0; i < takes; i++)
+        assert_non_null(leaf_list_take(&lists[i % count], arena, &lane, &growing));
+    return arena_bytes(arena) - before;
+}
+
+static void places_take_no_more_memory_than_is_reserved_for_them(void **state)
+{
+    (void)state;
+    uint64_t random = 3, most = 0;
+    for (int round = 0; round < 400; round++) {
+        struct chunk_pool *pool;
+        struct arena arena;
+        leaf_list lists[4] = { NULL };
+        size_t count = 1 + random_below(&random, 4), bytes, next = 0;
+        assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
+        assert_int_equal(arena_init(&arena, pool), NACRE_OK);
+        bytes_of_takes(&arena, lists, count, random_below(&random, 2) * random_below(&random, 9000));
+        for (size_t i = 0; i < count; i++)
+            next += leaf_list_next_bytes(&lists[i]);
+        size_t takes = 1 + random_below(&random, round % 2 ? 60 : 20000);
+        assert_true(leaf_list_bytes(takes, next, count, &bytes));
+        uint64_t taken = bytes_of_takes(&arena, lists, count, takes);
+        assert_in_range(taken, 0, bytes);
+        most = taken * 100 / bytes > most ? taken * 100 / bytes : most;
+        arena_destroy(&arena);
+        chunk_pool_free(pool);
+    }
+    assert_in_range(most, 60, 100); /* nor is far more reserved */
+    assert_false(leaf_list_bytes(SIZE_MAX / 2, 256, 1, &(size_t){ 0 }));
+}
+
 /* ---- while threads put ---- */
 
 #define WRITERS 3u
@@ -242,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scan_gives_each_wanted_key_once_with_its_newest_visible_version),
         cmocka_unit_test(a_table_that_is_not_searched_lists_nothing),
+        cmocka_unit_test(places_take_no_more_memory_than_is_reserved_for_them),
         cmocka_unit_test(a_scan_ends_in_what_stop_or_a_failed_decision_says),
         cmocka_unit_test(a_scan_meets_each_finished_key_once_while_threads_race_for_them),
     };

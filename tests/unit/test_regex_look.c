@@ -175,10 +175,49 @@ static void what_a_look_says_of_common_patterns_is_true_and_mostly_certain(void 
     munmap(edge.memory, 3 * edge.page);
 }
 
+/* The run, or all of it but a byte, at every place of keys of all sizes around those of windows. */
+static void a_run_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    static const char *const patterns[] = { "[0-9]{8,}", "[0-9]{13}", "01234567", "(?i)67A01234$",
+                                            "[0-9]+[0-9A-F]{7}" };
+    static const char text[] = "01234567a0123456";
+    struct edge edge;
+    struct counts counts = { 0, 0 };
+    edge_make(&edge);
+    for (size_t p = 0; p < sizeof patterns / sizeof *patterns; p++) {
+        for (int level = CPU_PORTABLE; level <= CPU_AVX512; level++) {
+            struct regex *regex;
+            struct dfa *d;
+            uint8_t bytes[200];
+            cpu_limit((enum cpu_level)level);
+            assert_int_equal(regex_compile(slice_text(patterns[p]), &(struct regex_options){ 0 }, &regex, NULL),
+                             NACRE_OK);
+            assert_int_equal(dfa_create(regex, 0, &d), NACRE_OK);
+            for (size_t size = 14; size < 135; size += size % 64 < 61 ? 5 : 1) {
+                for (size_t at = 0; at < 2 * (size - 14); at++) {
+                    memset(bytes, '.', size);
+                    for (size_t i = 0; i < 14 && p != 1; i++)
+                        bytes[at / 2 + i] = (uint8_t)text[i + at % 2];
+                    memset(bytes + at / 2, '7', p == 1 ? 12 + at % 2 : 0);
+                    struct buffer key = { .data = bytes, .size = size };
+                    check(d, regex, put_at_end(&edge, &key), patterns[p], &counts);
+                }
+            }
+            dfa_free(d);
+            regex_free(regex);
+        }
+    }
+    cpu_limit(CPU_AVX512);
+    assert_true(counts.certain > counts.all / 2);
+    munmap(edge.memory, 3 * edge.page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_look_says_of_random_patterns_is_true),
+        cmocka_unit_test(a_run_is_found_wherever_it_stands),
         cmocka_unit_test(what_a_look_says_of_common_patterns_is_true_and_mostly_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
