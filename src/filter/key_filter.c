@@ -66,6 +66,12 @@ int key_filter_open(nacre_slice bytes, struct key_filter *f)
     return NACRE_OK;
 }
 
+void key_filter_prefetch(const struct key_filter *f, uint64_t hash)
+{
+    if (f->blocks)
+        __builtin_prefetch(f->bits + bloom_block_offset(f->blocks, hash >> 32 << 32));
+}
+
 bool key_filter_may_have(const struct key_filter *f, uint64_t hash)
 {
     return f->blocks && bloom_may_have(f->bits, f->blocks, hash >> 32 << 32);

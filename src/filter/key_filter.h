@@ -16,7 +16,9 @@ struct key_filter {
     uint64_t keys;
     uint32_t blocks;
 };
-int key_filter_open(nacre_slice bytes, struct key_filter *);        /* NACRE_CORRUPT when the frame does not fit */
+int key_filter_open(nacre_slice bytes, struct key_filter *); /* NACRE_CORRUPT when the frame does not fit */
+/* Asks for the line that key_filter_may_have will read. */
+void key_filter_prefetch(const struct key_filter *, uint64_t hash);
 bool key_filter_may_have(const struct key_filter *, uint64_t hash); /* hash_bytes(key) */
 
 /* Building: the hash of each key, in any order. */
@@ -28,7 +30,7 @@ int key_filter_reserve(struct key_filter_builder *, size_t capacity); /* not les
 static inline int key_filter_add(struct key_filter_builder *b, uint64_t hash)
 {
     if (__builtin_expect(b->count == b->capacity, 0)) {
-        int status = key_filter_reserve(b, b->capacity ? b->capacity + b->capacity / 2 : 1024);
+        int status = key_filter_reserve(b, b->capacity + b->capacity / 2 + 1024);
         if (status != NACRE_OK)
             return status;
     }

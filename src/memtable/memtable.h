@@ -15,7 +15,7 @@
 struct memtable;
 struct chunk_pool; /* recycles the big chunks of dead memtables: memtable/chunk_pool.h */
 
-/* `searched`: its keys are also listed in the order they came, for searches that the tree is of no use to (9 bytes per key). */
+/* `searched`: its keys are also listed in the order they came, for searches that the tree is of no use to (8 to 9 bytes per key). */
 int memtable_create(struct chunk_pool *, bool searched, struct memtable **);
 void memtable_ref(struct memtable *);
 void memtable_unref(struct memtable *); /* the last one frees it */

@@ -198,6 +198,20 @@ static bool find_required(const struct work *w)
            keep_literals(w, &required, &analysis->required);
 }
 
+/* ^.*$, with both anchors (with one the edge is dropped). */
+static bool is_any_line(const struct syntax_tree *tree)
+{
+    const struct syntax_node *root = tree->root;
+    if (root->kind != SYNTAX_CONCAT || root->list.count != 3)
+        return false;
+    const struct syntax_node *first = root->list.children[0], *middle = root->list.children[1],
+                             *last = root->list.children[2];
+    return (first->kind == SYNTAX_BEGIN_TEXT || first->kind == SYNTAX_BEGIN_LINE) &&
+           (last->kind == SYNTAX_END_TEXT || last->kind == SYNTAX_END_LINE) && middle->kind == SYNTAX_REPEAT &&
+           middle->repeat.least == 0 && middle->repeat.most == REGEX_UNBOUNDED &&
+           node_is_any_but_newline(tree, middle->repeat.child);
+}
+
 /* ---- the call ---- */
 
 static bool analyze(const struct work *w)
@@ -209,6 +223,7 @@ static bool analyze(const struct work *w)
     analysis->least_bytes = least_bytes_of(w->tree, root);
     if (!find_shape(w) || !find_required(w))
         return false;
+    analysis->everything_on_one_line = analysis->shape == SHAPE_GENERAL && is_any_line(w->tree);
     analysis->grams = grams_of_tree(w->tree, w->scratch);
     return analysis->grams != NULL;
 }

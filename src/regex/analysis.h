@@ -51,7 +51,8 @@ struct regex_analysis {
     enum regex_shape shape;
     struct literal_set
         literals; /* SHAPE_LITERALS: no item is empty; at most 64 items. When folded, the shape holds for keys of ASCII only */
-    bool at_begin, at_end; /* SHAPE_LITERALS */
+    bool at_begin, at_end;       /* SHAPE_LITERALS */
+    bool everything_on_one_line; /* SHAPE_GENERAL, and every key without a newline matches: ^.*$ */
 
     bool anchored;        /* a match can only begin at the begin of the key: walks from the front can fail early */
     struct literal begin; /* every matching key begins with it (size 0: nothing known) */

@@ -144,7 +144,7 @@ int parse_escape(struct parser *p)
     int status = parse_named_class(p, &named);
     if (status != NACRE_OK || named)
         return status == NACRE_OK ? parse_push_set(p) : status;
-    uint32_t code;
+    uint32_t code = 0;
     status = parse_escaped_character(p, &code);
     return status == NACRE_OK ? parse_push_character(p, code) : status;
 }

@@ -3,6 +3,7 @@
    how common bytes are in names and text, less what several literals cost to look for.
    One thread at a time per arena, no locks. */
 #include "regex/literals.h"
+#include "regex/nodes.h"
 
 enum {
     REQUIRED_DEPTH_MAX = 128,
@@ -59,41 +60,37 @@ static bool find_best(const struct search *, const struct syntax_node *, uint32_
 
 /* ---- concatenations ---- */
 
-struct run {
-    struct literal_list list; /* count 0: nothing yet */
-};
-
-/* Goes on with the run, or where it gets too many strings, begins a new one. */
-static bool run_extend(const struct search *s, struct run *run, const struct literal_list *list, struct candidate *best)
+/* Goes on with the run (of no strings: there is none yet), or where it gets too many strings, begins a new one. */
+static bool run_extend(const struct search *s, struct literal_list *run, const struct literal_list *list,
+                       struct candidate *best)
 {
     bool fits = false;
-    if (run->list.count > 0) {
+    if (run->count > 0) {
         struct literal_list product;
-        if (!literals_product(s->arena, &run->list, list, REQUIRED_LITERALS_MAX, &product, &fits))
+        if (!literals_product(s->arena, run, list, REQUIRED_LITERALS_MAX, &product, &fits))
             return false;
-        if (list->count < run->list.count)
+        if (list->count < run->count)
             consider(s, list, false, best); /* fewer may be better than longer */
         if (fits) {
-            if (run->list.count < list->count)
-                consider(s, &run->list, false, best);
-            run->list = product;
+            if (run->count < list->count)
+                consider(s, run, false, best);
+            *run = product;
             return true;
         }
     }
-    consider(s, &run->list, false, best);
-    run->list = *list;
+    consider(s, run, false, best);
+    *run = *list;
     return true;
 }
 
-static bool run_end(const struct search *s, struct run *run, struct candidate *best)
+static void run_end(const struct search *s, struct literal_list *run, struct candidate *best)
 {
-    consider(s, &run->list, false, best);
-    run->list.count = 0;
-    return true;
+    consider(s, run, false, best);
+    run->count = 0;
 }
 
 /* x{2,}: two of them go on with the run, and two of them begin the next. */
-static bool extend_by_repeat(const struct search *s, struct run *run, const struct syntax_node *node,
+static bool extend_by_repeat(const struct search *s, struct literal_list *run, const struct syntax_node *node,
                              struct candidate *best, bool *known)
 {
     struct syntax_node least = *node;
@@ -104,13 +101,14 @@ static bool extend_by_repeat(const struct search *s, struct run *run, const stru
         return false;
     if (!*known)
         return true;
-    if (!run_extend(s, run, &list, best) || !run_end(s, run, best))
+    if (!run_extend(s, run, &list, best))
         return false;
+    run_end(s, run, best);
     return run_extend(s, run, &list, best);
 }
 
-static bool extend_by_part(const struct search *s, struct run *run, const struct syntax_node *part, uint32_t depth,
-                           struct candidate *best)
+static bool extend_by_part(const struct search *s, struct literal_list *run, const struct syntax_node *part,
+                           uint32_t depth, struct candidate *best)
 {
     struct literal_list list;
     bool known;
@@ -123,31 +121,28 @@ static bool extend_by_part(const struct search *s, struct run *run, const struct
     if (known)
         return true;
     struct candidate inner = { 0 };
-    if (!run_end(s, run, best) || !find_best(s, part, depth, &inner))
+    run_end(s, run, best);
+    if (!find_best(s, part, depth, &inner))
         return false;
     if (inner.worth > best->worth)
         *best = inner;
     return true;
 }
 
-static bool is_assertion(const struct syntax_node *node)
-{
-    return node->kind >= SYNTAX_BEGIN_TEXT && node->kind <= SYNTAX_NO_WORD_BOUNDARY;
-}
-
 static bool find_best_of_concat(const struct search *s, const struct syntax_node *node, uint32_t depth,
                                 struct candidate *best)
 {
-    struct run run = { 0 };
+    struct literal_list run = { 0 };
     for (uint32_t i = 0; i < node->list.count; i++) {
         const struct syntax_node *part = node->list.children[i];
         bool last = i + 1 == node->list.count;
         if (part->kind == SYNTAX_END_TEXT && last && node == s->tree->root)
-            consider(s, &run.list, true, best);
-        else if (!is_assertion(part) && !extend_by_part(s, &run, part, depth, best))
+            consider(s, &run, true, best);
+        else if (!node_is_assertion(part) && !extend_by_part(s, &run, part, depth, best))
             return false;
     }
-    return run_end(s, &run, best);
+    run_end(s, &run, best);
+    return true;
 }
 
 /* ---- the others ---- */

@@ -141,12 +141,8 @@ void match_scan_free(struct match_scan *m, nacre_store *store)
         search_note(store, &m->report, m->matches);
     }
     search_end(&m->search);
-    if (m->dfa) {
-        dfa_free(m->dfa);
-    }
-    if (m->regex) {
-        regex_free(m->regex);
-    }
+    dfa_free(m->dfa);
+    regex_free(m->regex);
     memory_free(m->tables);
     memory_free(m);
 }
@@ -157,7 +153,9 @@ int match_scan_enter(struct match_scan *m)
         m->began_ns = clock_monotonic_ns();
         m->stop.deadline_ns = m->began_ns + m->left_ns;
     }
-    return search_stop_due(&m->stop);
+    int status = search_stop_due(&m->stop);
+    m->left_ns = status == NACRE_TIMEOUT ? 0 : m->left_ns; /* a move that is not made takes what was left */
+    return status;
 }
 
 void match_scan_leave(struct match_scan *m)

@@ -1,7 +1,8 @@
 /* A count from its beginning to its end: tasks, taken by one thread or some (see search_count.h).
 
-   Helpers cost more than most counts take. So they are made only when a task has taken count_limits.give_up_ns, and the caller allows more than one thread:
-   then the task is given up, cut, and begun anew with helpers, if it can be cut. They are gone when the call returns. Each thread has its own automaton.
+   The caller's thread begins alone, as most counts take microseconds, and less where a kind is asked for a whole segment than for its parts. When a task has
+   taken count_limits.give_up_ns, it is given up and cut, as far as it can be, and all that is left is shared with helpers, if the caller allows any. They
+   are gone when the call returns. Each thread has its own automaton.
    Invariants:
    1. tasks are added only while the lock is held; a task is taken by one thread, once.
    2. `ended` is set with the first failure; every stop function sees it.
@@ -13,7 +14,7 @@
 #include <sched.h>
 
 #define THREADS_MOST     64u
-#define PARTS_PER_THREAD 4u
+#define PARTS_PER_THREAD 2u
 
 struct count {
     const struct regex *regex;
@@ -89,13 +90,6 @@ static int cut_waiting(struct count *count)
     return status;
 }
 
-static bool may_have_helpers(struct count *count)
-{
-    count->threads = count->threads ? count->threads : processors();
-    count->threads = count->threads < THREADS_MOST ? count->threads : THREADS_MOST;
-    return count->threads > 1;
-}
-
 /* ---- the stop function of each thread ---- */
 
 static int may_go_on(void *context)
@@ -110,7 +104,9 @@ static int may_go_on(void *context)
         clock_monotonic_ns() - w->began_ns < count_limits.give_up_ns) {
         return status;
     }
-    if (!may_have_helpers(count)) {
+    count->threads = count->threads ? count->threads : processors();
+    count->threads = count->threads < THREADS_MOST ? count->threads : THREADS_MOST;
+    if (count->threads == 1) {
         return NACRE_OK;
     }
     if (count_task_is_large(count->plan, &count->plan->tasks[count->next - 1])) {
@@ -236,15 +232,7 @@ static int run_all(struct count *count)
     if (status != NACRE_OK) {
         return status;
     }
-    if (count_limits.give_up_ns == 0 && may_have_helpers(count)) {
-        status = cut_waiting(count);
-        if (status == NACRE_OK) {
-            start_helpers(count);
-        }
-    }
-    if (status == NACRE_OK) {
-        work(&lead);
-    }
+    work(&lead);
     for (unsigned i = 0; i < count->helper_count; i++) {
         pthread_join(count->helpers[i], NULL);
     }
@@ -258,6 +246,7 @@ int search_count(nacre_collection *collection, const struct regex *regex, const 
 {
     struct count count = { .regex = regex, .stop = stop, .plan = &result->plan, .threads = options->parallelism };
     *result = (struct count_result){ .threads = 1 };
+    count.threads = count.threads < THREADS_MOST ? count.threads : THREADS_MOST;
     struct view *view = view_hold(collection);
     result->plan.view = view;
     result->plan.now_ms = clock_wall_ms();

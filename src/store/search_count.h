@@ -7,7 +7,8 @@
      the count = sum over k of L(1, k) = sum over i, over k that i has, of live(i, k) - L(i + 1, k)
 
    and each term needs its own source and a look below: sources are counted one by one, their keys cut into ranges at will, in any order
-   and by any number of threads. The keys of a memtable are taken from its list, in no order, where its tree would leave nothing out. Where nothing lies below, a term is live(i, k) alone, and the kind counts a whole range by itself.
+   and by any number of threads. A memtable's keys are taken from its list, in no order, where its tree would leave nothing out. Where nothing
+   lies below, a term is live(i, k) alone, and the kind counts a whole range by itself.
 
    Range deletes are put into one set, each as far as its source's keys go. A range of keys of a piece is left out where a range delete is
    newer than all its entries, counted as if there were none where all are older, and else walked. */
@@ -44,14 +45,15 @@ struct count_task {
 
 /* Where a count changes its ways. Tests make these smaller, before there are any counts. */
 struct count_limits {
-    uint64_t part_entries; /* a part that a task is cut into has at least so many */
-    size_t spans;          /* a piece that range deletes cut into more is walked as a whole */
+    uint64_t
+        part_entries; /* a part that a task over a piece is cut into has at least so many: kinds do more for large ones */
+    uint64_t table_part_entries; /* the same for memtables */
+    size_t spans;                /* a piece that range deletes cut into more is walked as a whole */
     uint64_t
         merge_keys; /* below is merged only once a source has shown so many matches: with few of them a look at each is cheaper */
     unsigned seek_steps; /* below, a key further away than this is sought */
     uint64_t tree_keys; /* a cursor over matches of a memtable has met so many before it leaves the tree for the list */
-    uint64_t
-        give_up_ns; /* a task that takes longer is cut, and helpers are made, if the caller allows any; 0: all is cut at once */
+    uint64_t give_up_ns; /* a task that takes longer is cut, and helpers are made */
 };
 extern struct count_limits count_limits;
 
@@ -74,9 +76,14 @@ int count_plan_make(struct count_plan *, const struct regex *, struct view *, ui
 void count_plan_free(struct count_plan *); /* takes a zeroed one */
 /* Cuts tasks[index] into up to `parts` of about the same size: the first one in its place, the others at the end. Small ones stay. */
 int count_plan_cut(struct count_plan *, size_t index, size_t parts);
+static inline uint64_t count_part_entries(const struct count_source *source)
+{
+    return source->memtable ? count_limits.table_part_entries : count_limits.part_entries;
+}
 static inline bool count_task_is_large(const struct count_plan *plan, const struct count_task *task)
 {
-    return task->whole && plan->sources[task->source].entries >= 2 * count_limits.part_entries;
+    const struct count_source *source = &plan->sources[task->source];
+    return task->whole && source->entries >= 2 * count_part_entries(source);
 }
 
 /* A walked task: its term of the sum, modulo 2^64, and how many wanted keys the source has. */

@@ -12,9 +12,13 @@
 #define PARTS_MOST  256u
 #define MERGE_BELOW 4u /* so many times the source's entries below are merged rather than looked up */
 
-struct count_limits count_limits = {
-    .part_entries = 16384, .spans = 256, .merge_keys = 128, .seek_steps = 16, .tree_keys = 512, .give_up_ns = 2000000
-};
+struct count_limits count_limits = { .part_entries = 131072,
+                                     .table_part_entries = 16384,
+                                     .spans = 256,
+                                     .merge_keys = 128,
+                                     .seek_steps = 16,
+                                     .tree_keys = 512,
+                                     .give_up_ns = 2000000 };
 
 struct kept_bytes {
     struct kept_bytes *next;
@@ -338,7 +342,7 @@ int count_plan_cut(struct count_plan *plan, size_t index, size_t parts)
 {
     struct count_task task = plan->tasks[index];
     const struct count_source *source = &plan->sources[task.source];
-    uint64_t most = source->entries / count_limits.part_entries;
+    uint64_t most = source->entries / count_part_entries(source);
     size_t made = 0;
     most = most < PARTS_MOST ? most : PARTS_MOST;
     parts = parts < most ? parts : (size_t)most;

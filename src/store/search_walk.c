@@ -109,8 +109,9 @@ static int open_below(struct walk *w)
     size_t count = 0, capacity = view->table_count + 8, tables = view->table_count - w->source->table;
     struct cursor **children = memory_alloc(capacity * sizeof(struct cursor *));
     w->below_search = *w->search;
-    w->below_search.report = NULL; /* the report is about the source */
-    w->below_search.memo = NULL;   /* each has its own */
+    w->below_search.report = NULL;    /* the report is about the source */
+    w->below_search.want_all = false; /* several are open at once, and what a kind learns is of one at a time */
+    w->below_search.memo = NULL;      /* each has its own */
     int status = children ? NACRE_OK : NACRE_NO_MEMORY;
     if (status == NACRE_OK && tables && !(w->tables = memory_alloc(tables * sizeof *w->tables))) {
         status = NACRE_NO_MEMORY;

@@ -110,6 +110,7 @@ static uint64_t walk_small(const struct small_dfa *dfa, const struct key_block *
             uint8_t *own = states + depth, state = *own;
             do {
                 const uint8_t *bytes = at + done;
+#pragma GCC unroll 4
                 for (uint32_t k = 0; k < STRIDE; k++)
                     own[done + k + 1] = state = dfa->next[bytes[k]][state];
                 done += STRIDE;

@@ -201,6 +201,8 @@ uint32_t block_trie_find(const struct block_trie *t, nacre_slice key)
         if (at == end) /* the path is the key: all below it is greater */
             return first_of(t, node) - !bit_at(t->terminal, node);
         uint32_t bits = bits_of(t, node), count = bits_of(t, node + 1) - bits - 1, child = bits - node + 1;
+        /* Children lie together: with few of them, what is read next is here. */
+        __builtin_prefetch(t->places + TRIE_PLACE * (size_t)child);
         uint32_t i = label_at_least(t->labels + child, count, *at);
         if (i == count)
             return first_of(t, after) - 1;

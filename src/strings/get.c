@@ -5,8 +5,9 @@
 /* Nothing can be asked for ahead without walking the trie, which is the most of a get. */
 void strings_prefetch(const void *reader, const struct lookup *lookup)
 {
-    (void)reader;
-    (void)lookup;
+    const struct string_index *x = strings_index(reader);
+    if (x)
+        string_index_prefetch_key(x, lookup->hash);
 }
 
 /* The newest version of key `index` of the block that counts. */

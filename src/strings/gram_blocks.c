@@ -6,35 +6,46 @@
 #include "strings/segment_search.h"
 
 #define POSTING_NS 1.5
-#define BLOCK_NS   250.0
-#define WORTH      0.9 /* a condition that keeps more of the blocks than this is left out */
+#define BLOCK_NS   400.0
+#define WORTH      0.9 /* a list that keeps more of the blocks than this is left out */
+#define CHEAP_NS   300000.0
 #define DEPTH_MAX  64u
 
-/* At most so many blocks fulfil the query. */
-static uint64_t bound(struct string_index *index, const struct gram_query *q, uint64_t blocks, unsigned depth)
+struct estimate {
+    uint64_t blocks;   /* at most so many fulfil the query */
+    uint64_t postings; /* to be decoded for it */
+};
+
+static struct estimate estimate(struct string_index *index, const struct gram_query *q, uint64_t blocks, unsigned depth)
 {
-    uint64_t result = q->operation == GRAM_AND ? blocks : 0;
-    switch (q->operation) {
-    case GRAM_NONE:
-        return 0;
-    case GRAM_LEAF:
-        return string_index_gram_blocks(index, q->leaf);
-    case GRAM_AND:
-    case GRAM_OR:
-        break;
-    case GRAM_ANY:
-        return blocks;
+    struct estimate sum = { q->operation == GRAM_AND || q->operation == GRAM_ANY ? blocks : 0, 0 };
+    if (q->operation == GRAM_LEAF) {
+        sum.blocks = sum.postings = string_index_gram_blocks(index, q->leaf);
+        return sum;
     }
+    if (q->operation == GRAM_NONE || q->operation == GRAM_ANY)
+        return sum;
     if (depth >= DEPTH_MAX)
-        return blocks;
+        return (struct estimate){ blocks, 0 };
     for (uint32_t i = 0; i < q->count; i++) {
-        uint64_t child = bound(index, q->children[i], blocks, depth + 1);
-        if (q->operation == GRAM_AND)
-            result = child < result ? child : result;
-        else
-            result += child;
+        struct estimate child = estimate(index, q->children[i], blocks, depth + 1);
+        if (q->operation == GRAM_OR) {
+            sum.postings += child.postings;
+            sum.blocks += child.blocks;
+        } else if (i == 0 || child.blocks < sum.blocks) {
+            sum = (struct estimate){ child.blocks, 2 * child.postings }; /* the others have to be worth it */
+        }
     }
-    return result < blocks ? result : blocks;
+    if (sum.blocks > blocks)
+        sum.blocks = blocks;
+    return sum;
+}
+
+/* Where one list tells, most of the blocks are not worth a condition; of many lists together it is not known how much they overlap. */
+static bool is_worth_it(const struct estimate *e, uint64_t blocks, uint64_t left)
+{
+    bool tells = e->postings > e->blocks || (double)e->blocks <= WORTH * (double)blocks;
+    return tells && (double)e->postings * POSTING_NS <= (double)left * BLOCK_NS;
 }
 
 static int restrict_to(struct string_index *, const struct gram_query *, uint64_t *bits, size_t words, uint64_t blocks,
@@ -67,10 +78,10 @@ static int restrict_or(struct string_index *index, const struct gram_query *q, u
 
 struct conjunct {
     const struct gram_query *query;
-    uint64_t bound;
+    struct estimate estimate;
 };
 
-/* bits &= each child, the smallest first, until the next one costs more than the blocks that are left. */
+/* bits &= each child, the smallest first, but for those that cost too much beside the blocks that are left. */
 static int restrict_and(struct string_index *index, const struct gram_query *q, uint64_t *bits, size_t words,
                         uint64_t blocks, unsigned depth)
 {
@@ -78,18 +89,17 @@ static int restrict_and(struct string_index *index, const struct gram_query *q, 
     if (!order)
         return NACRE_NO_MEMORY;
     for (uint32_t i = 0; i < q->count; i++) { /* insertion sort: there are few */
-        struct conjunct c = { q->children[i], bound(index, q->children[i], blocks, depth + 1) };
+        struct conjunct c = { q->children[i], estimate(index, q->children[i], blocks, depth + 1) };
         uint32_t at = i;
-        for (; at > 0 && order[at - 1].bound > c.bound; at--)
+        for (; at > 0 && order[at - 1].estimate.blocks > c.estimate.blocks; at--)
             order[at] = order[at - 1];
         order[at] = c;
     }
     int status = NACRE_OK;
     uint64_t left = bits_count(bits, words);
     for (uint32_t i = 0; i < q->count && status == NACRE_OK && left > 0; i++) {
-        if ((double)order[i].bound * POSTING_NS > (double)left * BLOCK_NS ||
-            (double)order[i].bound > WORTH * (double)blocks)
-            break;
+        if (!is_worth_it(&order[i].estimate, blocks, left))
+            continue; /* a later one may be cheaper */
         status = restrict_to(index, order[i].query, bits, words, blocks, depth + 1);
         left = bits_count(bits, words);
     }
@@ -119,14 +129,19 @@ static int restrict_to(struct string_index *index, const struct gram_query *q, u
     return NACRE_OK;
 }
 
+bool grams_are_cheap(struct string_index *index, const struct gram_query *query, size_t words)
+{
+    return (double)estimate(index, query, 64 * (uint64_t)words, 0).postings * POSTING_NS <= CHEAP_NS;
+}
+
 int gram_blocks(struct string_index *index, const struct gram_query *query, uint64_t *some, size_t words, bool *used)
 {
     uint64_t left = bits_count(some, words), blocks = 64 * (uint64_t)words;
     *used = false;
     if (query->operation == GRAM_ANY || left == 0 || !string_index_has_grams(index))
         return NACRE_OK;
-    uint64_t most = bound(index, query, blocks, 0);
-    if ((double)most > WORTH * (double)blocks || (double)most * POSTING_NS > (double)left * BLOCK_NS)
+    struct estimate whole = estimate(index, query, blocks, 0);
+    if (query->operation != GRAM_AND && !is_worth_it(&whole, blocks, left))
         return NACRE_OK;
     *used = true;
     return restrict_to(index, query, some, words, blocks, 0);

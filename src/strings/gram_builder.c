@@ -28,7 +28,7 @@
 #define LAST_CHUNK       1024u
 #define DIFFERENCE_BYTES 5u          /* at most */
 #define AHEAD            16u         /* lists that are fetched before they grow */
-#define FREE_BYTES       (8u << 20)  /* memory that grams may take, whatever the keys */
+#define FREE_BYTES       (12u << 20) /* memory that grams may take, whatever the keys */
 #define FREE_LIST_BYTES  (64u << 10) /* bytes that the lists of one length may take, whatever the keys */
 
 struct gram_list {
@@ -271,7 +271,7 @@ static size_t find_high(const uint8_t *bytes, size_t from, size_t size)
 
 static bool is_too_much(const struct gram_builder *b)
 {
-    return gram_builder_memory(b) > FREE_BYTES + b->key_bytes / 4 * 3;
+    return gram_builder_memory(b) > FREE_BYTES + b->key_bytes / 2 * 3;
 }
 
 int gram_builder_add(struct gram_builder *b, nacre_slice key, size_t shared, uint32_t block)
@@ -379,9 +379,10 @@ static int write_list(const struct gram_builder *b, gram g, const struct gram_li
     struct gram_writing *w = context;
     list_values(b, l, w->values);
     buffer_clear(&w->list);
-    int status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count);
+    struct gram_entry e = { .gram = g, .count = l->count, .only = l->first };
+    int status = posting_list_append(&w->list, w->dictionary.blocks, w->values, l->count, &e.gap_bytes);
     if (status == NACRE_OK)
-        status = gram_dictionary_builder_add(&w->dictionary, g, l->count, l->first);
+        status = gram_dictionary_builder_add(&w->dictionary, &e);
     return status == NACRE_OK ? container_write(w->out, w->list.data, w->list.size, NULL) : status;
 }
 

@@ -10,35 +10,33 @@
 
 /* ---- building ---- */
 
-static bool has_only(const bool has_lists, uint32_t blocks, uint32_t count)
+static int begin_group_at(struct gram_dictionary_builder *b, gram g)
 {
-    return has_lists && count == 1 && blocks > 1;
+    int status = buffer_append_u32(&b->groups, g);
+    if (status == NACRE_OK)
+        status = buffer_append_u32(&b->groups, (uint32_t)b->entries.size);
+    return status == NACRE_OK ? buffer_append_u64(&b->groups, b->list_bytes) : status;
 }
 
-int gram_dictionary_builder_add(struct gram_dictionary_builder *b, gram g, uint32_t count, uint32_t only)
+int gram_dictionary_builder_add(struct gram_dictionary_builder *b, const struct gram_entry *e)
 {
-    int status = NACRE_OK;
-    if (b->entries.size > UINT32_MAX - 3 * VARINT_MAX || b->count == UINT32_MAX)
+    if (b->entries.size > UINT32_MAX - 4 * VARINT_MAX || b->count == UINT32_MAX)
         return fail(NACRE_LIMIT, "the dictionary of grams would pass %u bytes", UINT32_MAX);
-    if (b->count % DICTIONARY_GROUP == 0) {
-        status = buffer_append_u32(&b->groups, g);
-        if (status == NACRE_OK)
-            status = buffer_append_u32(&b->groups, (uint32_t)b->entries.size);
-        if (status == NACRE_OK)
-            status = buffer_append_u64(&b->groups, b->list_bytes);
-    } else {
-        status = buffer_append_varint(&b->entries, g - b->last);
-    }
+    int status = b->count % DICTIONARY_GROUP == 0 ? begin_group_at(b, e->gram)
+                                                  : buffer_append_varint(&b->entries, e->gram - b->last);
+    uint64_t count = b->has_lists ? (uint64_t)e->count * 2 + (e->gap_bytes != 0) : e->count;
     if (status == NACRE_OK)
         status = buffer_append_varint(&b->entries, count);
-    if (status == NACRE_OK && has_only(b->has_lists, b->blocks, count))
-        status = buffer_append_varint(&b->entries, only);
+    if (status == NACRE_OK && b->has_lists && e->gap_bytes)
+        status = buffer_append_varint(&b->entries, e->gap_bytes);
+    else if (status == NACRE_OK && b->has_lists && e->count == 1 && b->blocks > 1)
+        status = buffer_append_varint(&b->entries, e->only);
     if (status != NACRE_OK)
         return status;
-    b->last = g;
+    b->last = e->gram;
     b->count++;
     if (b->has_lists)
-        b->list_bytes += posting_list_size(b->blocks, count);
+        b->list_bytes += e->gap_bytes ? e->gap_bytes : posting_list_size(b->blocks, e->count);
     return NACRE_OK;
 }
 
@@ -111,22 +109,31 @@ static const uint8_t *get_u32(const uint8_t *at, const uint8_t *end, uint32_t *n
 }
 
 /* The entry at `at`; e->gram and e->list are those of the entry before, or of the group. NULL when the bytes do not fit. */
-static const uint8_t *next_entry(const struct gram_dictionary *d, const uint8_t *at, bool first, struct gram_entry *e)
+static inline const uint8_t *next_entry(const struct gram_dictionary *d, const uint8_t *at, bool first,
+                                        struct gram_entry *e)
 {
     uint32_t step = 0;
+    uint64_t count = 0;
     if (!first && (at = get_u32(at, d->end, &step)) == NULL)
         return NULL;
     e->gram += step;
-    if ((at = get_u32(at, d->end, &e->count)) == NULL)
+    e->only = e->gap_bytes = 0;
+    if ((at = varint_get(at, d->end, &count)) == NULL)
         return NULL;
-    e->only = 0;
-    if (has_only(d->has_lists, d->blocks, e->count))
-        at = get_u32(at, d->end, &e->only);
-    return at;
+    bool has_gaps = d->has_lists && count & 1;
+    count >>= d->has_lists;
+    if (count > UINT32_MAX)
+        return NULL;
+    e->count = (uint32_t)count;
+    if (has_gaps)
+        return get_u32(at, d->end, &e->gap_bytes);
+    return d->has_lists && count == 1 && d->blocks > 1 ? get_u32(at, d->end, &e->only) : at;
 }
 
-static uint64_t list_size(const struct gram_dictionary *d, const struct gram_entry *e)
+static inline uint64_t list_size(const struct gram_dictionary *d, const struct gram_entry *e)
 {
+    if (e->gap_bytes)
+        return e->gap_bytes;
     return d->has_lists && e->count <= d->blocks ? posting_list_size(d->blocks, e->count) : 0;
 }
 

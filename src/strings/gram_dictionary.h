@@ -7,8 +7,10 @@
    16 8  bytes of the section GPOS without the slack; GCNT: zero
    24 8  number of keys
    32    groups: for every sixteenth entry: 4 gram | 4 where it begins in the entries | 8 where its list begins in GPOS (GCNT: zero)
-         entries, ascending by gram, each: varint gram - gram before (not in the first of a group) | varint count | GRAM, where the count is 1 and there
-         are more blocks than 1: varint block
+         entries, ascending by gram, each: varint gram - gram before (not in the first of a group), then
+           GCNT: varint number of keys
+           GRAM: varint 2 * number of blocks + (1 when its list is kept as gaps); then, when it is: varint bytes of the list; else, when the number is 1 and there are more
+                 blocks than 1: varint block
 
    Invariant: entries are decoded with bounds, and what they say is checked by whoever uses it: any bytes are harmless. Immutable; any thread. */
 #ifndef NACRE_STRINGS_GRAM_DICTIONARY_H
@@ -31,7 +33,7 @@ int gram_dictionary_open(nacre_slice section, bool has_lists, struct gram_dictio
 
 struct gram_entry {
     gram gram;
-    uint32_t count, only;
+    uint32_t count, only, gap_bytes;
     uint64_t list; /* where it begins in GPOS */
 };
 bool gram_dictionary_find(const struct gram_dictionary *, gram, struct gram_entry *); /* false: it is not there */
@@ -47,8 +49,8 @@ struct gram_dictionary_builder {
     gram last;
     bool has_lists;
 };
-/* Ascending. `only`: the block, where the count is 1. Its list is taken to follow the one before in GPOS. */
-int gram_dictionary_builder_add(struct gram_dictionary_builder *, gram, uint32_t count, uint32_t only);
+/* Ascending. Of `e`, list is not looked at: its list is taken to follow the one before in GPOS. */
+int gram_dictionary_builder_add(struct gram_dictionary_builder *, const struct gram_entry *e);
 int gram_dictionary_builder_make(const struct gram_dictionary_builder *, struct buffer *section);
 void gram_dictionary_builder_free(struct gram_dictionary_builder *);
 #endif

@@ -24,26 +24,26 @@ static bool lies_inside(const struct gram_dictionary *d, const struct gram_entry
 {
     if (e->count == 0 || e->count > d->blocks || e->only >= d->blocks)
         return false;
-    uint64_t size = posting_list_size(d->blocks, e->count);
+    uint64_t size = e->gap_bytes ? e->gap_bytes : posting_list_size(d->blocks, e->count);
     return e->list <= d->list_bytes && size <= d->list_bytes - e->list;
 }
 
 static struct posting_list list_of(const struct gram_index *x, const struct gram_entry *e)
 {
-    return (struct posting_list){ x->lists + e->list, x->dictionary.blocks, e->count, e->only };
+    return (struct posting_list){ x->lists + e->list, x->dictionary.blocks, e->count, e->only, e->gap_bytes };
 }
 
 struct posting_list gram_index_list(const struct gram_index *x, gram g, bool *good)
 {
     const struct gram_dictionary *d = &x->dictionary;
-    const struct posting_list all = { x->lists, d->blocks, d->blocks, 0 };
+    const struct posting_list all = { x->lists, d->blocks, d->blocks, 0, 0 };
     struct gram_entry e;
     uint32_t length = g >> 24;
     *good = true;
     if (length < 1 || length > 3 || !(d->lengths >> (length - 1) & 1))
         return all;
     if (!gram_dictionary_find(d, g, &e))
-        return (struct posting_list){ x->lists, d->blocks, 0, 0 };
+        return (struct posting_list){ x->lists, d->blocks, 0, 0, 0 };
     *good = lies_inside(d, &e);
     return *good ? list_of(x, &e) : all;
 }

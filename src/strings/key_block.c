@@ -225,8 +225,10 @@ static uint32_t scan_keys(const struct key_block *b, struct scan *s)
         return scan_each(b, s);
     memcpy(padded, s->key, s->size);
     memset(padded + s->size, 0, 16);
-    s->key = padded;
-    return scan_narrow(b, s);
+    struct scan narrow = { .key = padded, .size = s->size };
+    uint32_t i = scan_narrow(b, &narrow);
+    s->equal = narrow.equal;
+    return i;
 }
 #else
 static uint32_t scan_keys(const struct key_block *b, struct scan *s)

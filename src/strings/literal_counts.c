@@ -74,9 +74,10 @@ static void pop_to(struct literal_builder *b, size_t height)
     const uint32_t now = b->keys;
     uint32_t *numbers = b->places.numbers;
     uint64_t *bits = b->places.bits;
-    for (const struct living *l = b->stack + height, *end = b->stack + b->stack_size; l < end; l++) {
-        numbers[l->place] += now - l->from;
-        place_clear(bits, l->place);
+    for (size_t i = height; i < b->stack_size; i++) {
+        struct living l = b->stack[i];
+        numbers[l.place] += now - l.from;
+        place_clear(bits, l.place);
     }
     b->stack_size = height;
 }
@@ -156,6 +157,11 @@ static bool is_common(const struct gram_builder *grams, uint32_t pair, uint32_t 
     return gram_builder_blocks(grams, gram_of(folded, 3), known) >= LITERAL_BLOCKS;
 }
 
+static int add_count(struct gram_dictionary_builder *d, gram literal, uint32_t keys)
+{
+    return gram_dictionary_builder_add(d, &(struct gram_entry){ .gram = literal, .count = keys });
+}
+
 static int add_threes(const struct literal_builder *b, const struct gram_builder *grams,
                       struct gram_dictionary_builder *d)
 {
@@ -165,7 +171,7 @@ static int add_threes(const struct literal_builder *b, const struct gram_builder
         const uint32_t *counts = b->places.numbers + place_of_3(&b->places, pair, 0);
         for (uint32_t last = 0; b->places.page_of[pair] && last < 256 && status == NACRE_OK; last++)
             if (counts[last] && is_common(grams, pair, last, &known))
-                status = gram_dictionary_builder_add(d, (gram)3 << 24 | pair << 8 | last, counts[last], 0);
+                status = add_count(d, (gram)3 << 24 | pair << 8 | last, counts[last]);
     }
     return status;
 }
@@ -182,10 +188,10 @@ static int add_shorter(const struct literal_builder *b, struct gram_dictionary_b
     const uint32_t *bytes = b->places.numbers + PLACES_OF_1, *pairs = b->places.numbers + PLACES_OF_2;
     for (uint32_t byte = 0; byte < 256 && status == NACRE_OK; byte++)
         if (bytes[byte])
-            status = gram_dictionary_builder_add(d, (gram)1 << 24 | byte << 16, bytes[byte], 0);
+            status = add_count(d, (gram)1 << 24 | byte << 16, bytes[byte]);
     for (uint32_t pair = 0; pair < 65536 && status == NACRE_OK; pair++)
         if (pairs[pair])
-            status = gram_dictionary_builder_add(d, (gram)2 << 24 | pair << 8, pairs[pair], 0);
+            status = add_count(d, (gram)2 << 24 | pair << 8, pairs[pair]);
     return status;
 }
 

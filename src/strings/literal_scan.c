@@ -115,23 +115,6 @@ __attribute__((target("avx512f,avx512bw"))) static void probe_avx512(const uint8
 }
 #endif
 
-static void probe_run(const uint8_t *text, uint32_t words, const struct probe *p, struct masks *out)
-{
-#if defined(__x86_64__)
-    switch (cpu_level()) {
-    case CPU_AVX512:
-        probe_avx512(text, words, p, out);
-        return;
-    case CPU_AVX2:
-        probe_avx2(text, words, p, out);
-        return;
-    case CPU_PORTABLE:
-        break;
-    }
-#endif
-    probe_portable(text, words, p, out);
-}
-
 /* ---- the block ---- */
 
 bool block_layout_make(struct block_layout *layout, const struct key_block *b)
@@ -142,13 +125,20 @@ bool block_layout_make(struct block_layout *layout, const struct key_block *b)
     layout->size = b->shared + b->stream_size;
     layout->words = (layout->size + 63) / 64;
     memset(layout->starts, 0, (layout->words + 1) * sizeof layout->starts[0]);
-    uint32_t at = b->shared;
+    uint32_t at = b->shared, word = at / 64;
+    uint64_t bits = 0; /* of the word at hand: kept out of memory, or each start would wait for the one before */
     layout->begins[0] = at;
     for (uint32_t i = 1; i < b->count; i++) {
         at += b->lens[i - 1];
         layout->begins[i] = at;
-        layout->starts[at / 64] |= UINT64_C(1) << (at % 64);
+        if (at / 64 != word) {
+            layout->starts[word] = bits;
+            word = at / 64;
+            bits = 0;
+        }
+        bits |= UINT64_C(1) << (at % 64);
     }
+    layout->starts[word] = bits;
     layout->begins[b->count] = layout->size;
     return true;
 }
@@ -246,43 +236,84 @@ static inline bool try_hit(struct scan *s, uint32_t i, uint32_t at)
     return false;
 }
 
-uint64_t literal_scan(const struct key_block *b, const struct block_layout *layout, const struct literal *literal,
-                      bool folded, bool at_end)
+typedef void probe_function(const uint8_t *text, uint32_t words, const struct probe *, struct masks *);
+
+/* The last bytes of keys among the positions of word w. */
+static inline uint64_t ends_of(const struct block_layout *layout, uint32_t w)
+{
+    uint64_t ends = layout->starts[w] >> 1 | layout->starts[w + 1] << 63;
+    if (w == (layout->size - 1) / 64)
+        ends |= UINT64_C(1) << (layout->size - 1) % 64;
+    return ends;
+}
+
+/* Inlined into a function per level of the processor, so that counting bits is an instruction where there is one. */
+static inline __attribute__((always_inline)) uint64_t scan_block(struct scan *s, const struct probe *probe,
+                                                                 probe_function *run)
 {
     struct masks masks[SCAN_WORDS];
     uint64_t near[SCAN_WORDS];
-    uint32_t size = literal->size, gap = size - 1 < PROBE_GAP_MAX ? size - 1 : PROBE_GAP_MAX;
-    struct probe probe = { .last = literal->bytes[size - 1],
-                           .before = literal->bytes[size > 1 ? size - 2 : 0],
-                           .far = literal->bytes[size - 1 - gap],
-                           .gap = gap,
-                           .folded = folded };
-    probe_run(layout->text, layout->words, &probe, masks);
-    if (gap)
-        spread(layout->starts, layout->words, gap, near);
-    struct scan s = {
-        .block = b, .layout = layout, .literal = literal, .folded = folded, .at_end = at_end, .found = 0
-    };
+    const struct block_layout *layout = s->layout;
+    bool near_known = false;
     uint32_t before = 0; /* starts in the words before */
+    run(layout->text, layout->words, probe, masks);
     for (uint32_t w = 0; w < layout->words; w++) {
         uint64_t starts = layout->starts[w], hits = masks[w].last;
-        if (hits && gap)
+        if (hits && s->at_end) {
+            hits &= ends_of(layout, w);
+        } else if (hits && probe->gap) {
+            if (!near_known)
+                spread(layout->starts, layout->words, probe->gap, near);
+            near_known = true;
             hits = (masks[w].far & ~near[w]) | (masks[w].before & near[w] & ~starts) | (masks[w].last & starts);
-        if (at_end) {
-            uint64_t ends = starts >> 1 | layout->starts[w + 1] << 63;
-            if (w == (layout->size - 1) / 64)
-                ends |= UINT64_C(1) << (layout->size - 1) % 64;
-            hits &= ends;
         }
         for (; hits; hits &= hits - 1) {
             uint32_t bit = (uint32_t)__builtin_ctzll(hits), at = 64 * w + bit;
             if (at >= layout->size)
                 break;
             uint32_t i = before + (uint32_t)__builtin_popcountll(starts & (UINT64_MAX >> (63 - bit)));
-            if (try_hit(&s, i, at))
-                return s.found;
+            if (try_hit(s, i, at))
+                return s->found;
         }
         before += (uint32_t)__builtin_popcountll(starts);
     }
-    return s.found;
+    return s->found;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi,bmi2,popcnt"))) static uint64_t scan_avx2(struct scan *s, const struct probe *probe)
+{
+    return scan_block(s, probe, probe_avx2);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt"))) static uint64_t scan_avx512(
+    struct scan *s, const struct probe *probe)
+{
+    return scan_block(s, probe, probe_avx512);
+}
+#endif
+
+uint64_t literal_scan(const struct key_block *b, const struct block_layout *layout, const struct literal *literal,
+                      bool folded, bool at_end)
+{
+    uint32_t size = literal->size, gap = size - 1 < PROBE_GAP_MAX ? size - 1 : PROBE_GAP_MAX;
+    struct probe probe = { .last = literal->bytes[size - 1],
+                           .before = literal->bytes[size > 1 ? size - 2 : 0],
+                           .far = literal->bytes[size - 1 - gap],
+                           .gap = gap,
+                           .folded = folded };
+    struct scan s = {
+        .block = b, .layout = layout, .literal = literal, .folded = folded, .at_end = at_end, .found = 0
+    };
+#if defined(__x86_64__)
+    switch (cpu_level()) {
+    case CPU_AVX512:
+        return scan_avx512(&s, &probe);
+    case CPU_AVX2:
+        return scan_avx2(&s, &probe);
+    case CPU_PORTABLE:
+        break;
+    }
+#endif
+    return scan_block(&s, &probe, probe_portable);
 }

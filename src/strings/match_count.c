@@ -55,6 +55,8 @@ static uint32_t next_doubtful(const struct strings_reader *r, const struct searc
                               uint32_t after)
 {
     if (r->greatest_sequence <= search->snapshot) { /* eight blocks at a time */
+        if (r->not_plain == 0)
+            return after;
         for (; from + 8 <= after; from += 8)
             if (load_u64(r->flags + from) & UINT64_C(0x0101010101010101) * BLOCK_NOT_PLAIN)
                 break;
@@ -302,7 +304,7 @@ static int count_from_metadata(struct strings_reader *r, struct search *search, 
     const struct regex_analysis *analysis = regex_analysis(search->regex);
     const struct literal_set *set = &analysis->literals;
     *known = true;
-    if (analysis->shape == SHAPE_EVERYTHING) {
+    if (segment_search_wants_everything(r, search)) {
         say(search, "all", r->blocks);
         return count_range(r, search, begin, end, live);
     }

@@ -6,6 +6,7 @@
 #include "strings/posting_list.h"
 #include "base/endian.h"
 #include "base/memory.h"
+#include "strings/gap_code.h"
 #include <string.h>
 
 /* A list of so few numbers is ANDed number by number. */
@@ -14,7 +15,7 @@
 #define PIECE_WORDS  256u
 #define PIECE_BLOCKS (PIECE_WORDS * 64)
 
-enum posting_form { FORM_NONE, FORM_ALL, FORM_ONE, FORM_BITMAP, FORM_PRESENT, FORM_ABSENT };
+enum posting_form { FORM_NONE, FORM_ALL, FORM_ONE, FORM_BITMAP, FORM_PRESENT, FORM_ABSENT, FORM_GAPS };
 
 struct elias_fano {
     uint32_t numbers, low;
@@ -104,27 +105,46 @@ static void put_absent(struct elias_fano_writer *w, uint32_t blocks, const uint3
     }
 }
 
-int posting_list_append(struct buffer *out, uint32_t blocks, const uint32_t *values, uint32_t count)
+/* Bytes of the list as gaps where that is what it is to be kept as, else 0. */
+static uint32_t gaps_size(uint32_t blocks, const uint32_t *values, uint32_t count, uint64_t otherwise)
+{
+    if (otherwise == 0 || blocks > GAP_CODE_MAX)
+        return 0;
+    uint64_t size = (gap_code_bits(values, count) + 7) / 8;
+    return size < otherwise - otherwise / 10 ? (uint32_t)size : 0;
+}
+
+int posting_list_append(struct buffer *out, uint32_t blocks, const uint32_t *values, uint32_t count,
+                        uint32_t *gap_bytes)
 {
     struct elias_fano e;
     uint64_t size;
     enum posting_form form = form_of(blocks, count, &e, &size);
+    *gap_bytes = gaps_size(blocks, values, count, size);
+    if (*gap_bytes) {
+        form = FORM_GAPS;
+        size = *gap_bytes;
+    }
     int status = buffer_reserve(out, (size_t)size);
     if (status != NACRE_OK || size == 0)
         return status;
     uint8_t *bytes = out->data + out->size;
     memset(bytes, 0, (size_t)size);
+    out->size += (size_t)size;
+    if (form == FORM_GAPS) {
+        gap_code_write(bytes, values, count);
+        return NACRE_OK;
+    }
     for (uint32_t i = 0; i < count && form == FORM_BITMAP; i++)
         bytes[values[i] / 8] = (uint8_t)(bytes[values[i] / 8] | 1u << (values[i] % 8));
-    if (form != FORM_BITMAP) {
-        struct elias_fano_writer w = begin_writing(&e, bytes);
-        if (form == FORM_ABSENT)
-            put_absent(&w, blocks, values, count);
-        for (uint32_t i = 0; i < count && form == FORM_PRESENT; i++)
-            put_number(&w, values[i]);
-        end_writing(&w);
-    }
-    out->size += (size_t)size;
+    if (form == FORM_BITMAP)
+        return NACRE_OK;
+    struct elias_fano_writer w = begin_writing(&e, bytes);
+    if (form == FORM_ABSENT)
+        put_absent(&w, blocks, values, count);
+    for (uint32_t i = 0; i < count && form == FORM_PRESENT; i++)
+        put_number(&w, values[i]);
+    end_writing(&w);
     return NACRE_OK;
 }
 
@@ -273,11 +293,54 @@ static void combine_pieces(const struct posting_list *l, const struct elias_fano
     }
 }
 
+/* One piece of a list of gaps: as combine_pieces. Gives the bits that its decoding has set behind its end. */
+static uint64_t combine_gaps(const struct posting_list *l, struct gap_reader *reader, uint32_t begin, uint32_t end,
+                             uint64_t behind, bool and_them, uint64_t *bitmap)
+{
+    uint64_t piece[PIECE_WORDS + 2];
+    uint32_t words = words_of(end - begin);
+    memset(piece, 0, (words + 2) * sizeof *piece);
+    piece[0] = behind;
+    gap_reader_or(reader, begin, end, piece);
+    behind = piece[words];
+    if (end == l->blocks)
+        piece[words - 1] &= last_mask(l->blocks);
+    if (and_them)
+        combine_words(bitmap + begin / 64, piece, words, true);
+    else
+        combine_words(bitmap + begin / 64, piece, words, false);
+    return behind;
+}
+
+static void and_gaps(const struct posting_list *l, uint64_t *bitmap)
+{
+    struct gap_reader reader = { .bytes = l->bytes, .bits = (uint64_t)l->gap_bytes * 8 };
+    uint64_t behind = 0;
+    for (uint64_t begin = 0; begin < l->blocks; begin += PIECE_BLOCKS) {
+        uint32_t end = l->blocks - begin < PIECE_BLOCKS ? l->blocks : (uint32_t)begin + PIECE_BLOCKS;
+        behind = combine_gaps(l, &reader, (uint32_t)begin, end, behind, true, bitmap);
+    }
+}
+
+/* All but the last two words in place: those have no room behind them. */
+static void or_gaps(const struct posting_list *l, uint64_t *bitmap)
+{
+    struct gap_reader reader = { .bytes = l->bytes, .bits = (uint64_t)l->gap_bytes * 8 };
+    uint32_t words = words_of(l->blocks), begin = words > 2 ? (words - 2) * 64 : 0;
+    gap_reader_or(&reader, 0, begin, bitmap);
+    (void)combine_gaps(l, &reader, begin, l->blocks, 0, false, bitmap);
+}
+
+static enum posting_form form_of_list(const struct posting_list *l, struct elias_fano *e)
+{
+    uint64_t bytes;
+    return l->gap_bytes ? FORM_GAPS : form_of(l->blocks, l->count, e, &bytes);
+}
+
 void posting_list_or(const struct posting_list *l, uint64_t *bitmap)
 {
     struct elias_fano e;
-    uint64_t bytes;
-    enum posting_form form = form_of(l->blocks, l->count, &e, &bytes);
+    enum posting_form form = form_of_list(l, &e);
     uint32_t words = words_of(l->blocks);
     if (form == FORM_ONE && l->only < l->blocks)
         bitmap[l->only / 64] |= UINT64_C(1) << (l->only % 64);
@@ -285,6 +348,8 @@ void posting_list_or(const struct posting_list *l, uint64_t *bitmap)
         bitmap[i] |= word_mask(l->blocks, i);
     for (uint32_t i = 0; i < words && form == FORM_BITMAP; i++)
         bitmap[i] |= bitmap_word(l, i);
+    if (form == FORM_GAPS)
+        or_gaps(l, bitmap);
     if (form == FORM_PRESENT)
         apply(l, &e, true, bitmap);
     if (form == FORM_ABSENT)
@@ -294,9 +359,10 @@ void posting_list_or(const struct posting_list *l, uint64_t *bitmap)
 void posting_list_and(const struct posting_list *l, uint64_t *bitmap)
 {
     struct elias_fano e;
-    uint64_t bytes;
-    enum posting_form form = form_of(l->blocks, l->count, &e, &bytes);
+    enum posting_form form = form_of_list(l, &e);
     uint32_t words = words_of(l->blocks);
+    if (form == FORM_GAPS)
+        and_gaps(l, bitmap);
     if (form == FORM_ONE || form == FORM_NONE) {
         uint64_t kept =
             form == FORM_ONE && l->only < l->blocks ? bitmap[l->only / 64] & UINT64_C(1) << (l->only % 64) : 0;
@@ -320,7 +386,8 @@ void posting_list_and(const struct posting_list *l, uint64_t *bitmap)
 
 int posting_list_check(const struct posting_list *l, bool *good)
 {
-    uint64_t size = posting_list_size(l->blocks, l->count);
+    uint64_t size = l->gap_bytes ? l->gap_bytes : posting_list_size(l->blocks, l->count);
+    uint32_t gap_bytes = 0;
     struct buffer again = { 0 };
     *good = l->count != 1 || l->only < l->blocks;
     if (size == 0)
@@ -337,10 +404,10 @@ int posting_list_check(const struct posting_list *l, bool *good)
                     values[count] = i * 64 + (uint32_t)__builtin_ctzll(word);
         *good = *good && count == l->count;
         if (*good)
-            status = posting_list_append(&again, l->blocks, values, count);
+            status = posting_list_append(&again, l->blocks, values, count, &gap_bytes);
     }
     if (status == NACRE_OK && *good)
-        *good = memcmp(again.data, l->bytes, (size_t)size) == 0;
+        *good = gap_bytes == l->gap_bytes && memcmp(again.data, l->bytes, (size_t)size) == 0;
     buffer_free(&again);
     memory_free(values);
     memory_free(bitmap);

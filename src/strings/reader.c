@@ -104,8 +104,9 @@ static int check_directory(const struct strings_reader *r, uint64_t limit)
                : misfit(r, "rank behind the last", r->blocks, strings_block_rank(r, r->blocks));
 }
 
-static int check_flags(const struct strings_reader *r)
+static int check_flags(struct strings_reader *r)
 {
+    r->not_plain = 0;
     uint64_t keys = 0;
     for (uint32_t i = 0; i < r->blocks; i++) {
         uint32_t flags = r->flags[i], versions = strings_versions_offset(r, i);
@@ -113,6 +114,7 @@ static int check_flags(const struct strings_reader *r)
             (flags & ~(KEY_BLOCK_FLAGS | BLOCK_HAS_VERSIONS | BLOCK_NOT_PLAIN)) ||
             (flags & (BLOCK_HAS_VERSIONS | BLOCK_NOT_PLAIN)) == BLOCK_NOT_PLAIN)
             return misfit(r, "flags", i, flags);
+        r->not_plain += (flags & BLOCK_NOT_PLAIN) != 0;
         if (versions && (versions % 8 || versions < strings_block_offset(r, i) + KEY_BLOCK_HEADER ||
                          versions > strings_block_end(r, i) - VERSION_BLOCK_HEADER))
             return misfit(r, "offset of the versions", i, versions);
@@ -215,11 +217,11 @@ int strings_attach_index(void *reader, struct container *container)
 bool strings_may_have_key(void *reader, const struct lookup *lookup)
 {
     struct strings_reader *r = reader;
+    if (r->entries == 0 || slice_compare(lookup->key, r->least_key) < 0 ||
+        slice_compare(lookup->key, r->greatest_key) > 0)
+        return false;
     struct string_index *x = strings_index(r);
-    if (x)
-        return string_index_may_have_key(x, lookup->hash);
-    return r->entries && slice_compare(lookup->key, r->least_key) >= 0 &&
-           slice_compare(lookup->key, r->greatest_key) <= 0;
+    return !x || string_index_may_have_key(x, lookup->hash);
 }
 
 bool strings_may_have_prefix(void *reader, nacre_slice prefix)

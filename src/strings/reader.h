@@ -41,7 +41,7 @@ struct strings_reader {
     _Atomic(struct string_index *) index;
     struct container *container;
     struct block_cache *cache;
-    uint32_t blocks;
+    uint32_t blocks, not_plain; /* of which so many have BLOCK_NOT_PLAIN */
     uint64_t entries, keys, base_sequence, greatest_sequence, digest;
     uint64_t alphabet[4]; /* a bit per byte that occurs in a key */
     nacre_slice least_key, greatest_key;

@@ -6,23 +6,43 @@
 
    One thread at a time; locks: those of first use of a segment (reader.h). */
 #include "strings/segment_search.h"
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "strings/signature.h"
 
-#define TRIE_PLACES_FIRST 4096u /* places of the trie visited before anything else is known */
-#define EXPLORE_WORTH     1024u /* blocks left from which on the automaton is explored */
-#define EXPLORE_ROWS_MAX  4096u
-#define STOP_LOOKS        64u /* blocks, or as many times 16 KiB of keys, between two looks at the stop function */
-#define STOP_BYTES        (16u << 10)
+#define TRIE_PLACES_FIRST     4096u /* places of the trie visited before anything else is known */
+#define TRIE_PLACES_PER_BLOCK 2u    /* visited later, for each block that may be spared by it */
+#define COMMON_SHARE          3u    /* a literal that is in more than one of so many blocks is common */
+#define EXPLORE_WORTH         1024u /* blocks left from which on the automaton is explored */
+#define EXPLORE_ROWS_MAX      4096u
+#define STOP_LOOKS            64u /* blocks, or as many times 16 KiB of keys, between two looks at the stop function */
+#define STOP_BYTES            (16u << 10)
+#define FETCH_BYTES_MAX       1536u /* of the next block */
 
 /* ---- bits ---- */
 
-uint64_t bits_count(const uint64_t *words, size_t count)
+static inline __attribute__((always_inline)) uint64_t add_bits(const uint64_t *words, size_t count)
 {
     uint64_t bits = 0;
     for (size_t i = 0; i < count; i++)
         bits += (uint64_t)__builtin_popcountll(words[i]);
     return bits;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("popcnt"))) static uint64_t add_bits_popcnt(const uint64_t *words, size_t count)
+{
+    return add_bits(words, count);
+}
+#endif
+
+uint64_t bits_count(const uint64_t *words, size_t count)
+{
+#if defined(__x86_64__)
+    if (cpu_level() != CPU_PORTABLE)
+        return add_bits_popcnt(words, count);
+#endif
+    return add_bits(words, count);
 }
 
 void bits_set_range(uint64_t *words, uint32_t from, uint32_t after)
@@ -71,7 +91,8 @@ bool segment_search_before(const struct segment_search *s, uint32_t from, uint32
 /* ---- the explored automaton ---- */
 
 struct explored {
-    struct dfa *dfa; /* NULL: it is too large */
+    struct explored *older; /* made for fewer bytes; it may still be in use by a cursor over another segment */
+    struct dfa *dfa;        /* NULL: it is too large */
     uint64_t alphabet[4];
     uint64_t features; /* that every wanted key of ASCII has */
     bool is_small;
@@ -80,9 +101,11 @@ struct explored {
 
 static void free_explored(void *memo)
 {
-    struct explored *e = memo;
-    dfa_free(e->dfa);
-    memory_free(e);
+    for (struct explored *e = memo, *older; e; e = older) {
+        older = e->older;
+        dfa_free(e->dfa);
+        memory_free(e);
+    }
 }
 
 static bool is_within(const uint64_t a[4], const uint64_t b[4])
@@ -93,10 +116,6 @@ static bool is_within(const uint64_t a[4], const uint64_t b[4])
 static int explore(struct explored *e, const struct regex *regex)
 {
     bool complete = false;
-    dfa_free(e->dfa);
-    e->dfa = NULL;
-    e->features = 0;
-    e->is_small = false;
     int status = dfa_create(regex, 0, &e->dfa);
     if (status == NACRE_OK)
         status = dfa_explore(e->dfa, e->alphabet, EXPLORE_ROWS_MAX, &complete);
@@ -113,24 +132,23 @@ static int explore(struct explored *e, const struct regex *regex)
 static int need_explored(struct segment_search *s, struct explored **found)
 {
     struct search *search = s->search;
-    struct explored *e = search->memo;
+    struct explored *newest = search->memo;
     uint64_t alphabet[4];
     memcpy(alphabet, s->reader->alphabet, sizeof alphabet);
     if (!s->matcher.bytes)
         alphabet[2] = alphabet[3] = 0;
-    *found = e;
-    if (e && is_within(alphabet, e->alphabet))
+    *found = newest;
+    if (newest && is_within(alphabet, newest->alphabet))
         return NACRE_OK;
-    if (!e) {
-        e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
-        if (!e)
-            return NACRE_NO_MEMORY;
-        memset(e, 0, offsetof(struct explored, small));
-        search->memo = e;
-        search->free_memo = free_explored;
-    }
+    struct explored *e = memory_alloc_aligned(_Alignof(struct explored), sizeof *e);
+    if (!e)
+        return NACRE_NO_MEMORY;
+    memset(e, 0, offsetof(struct explored, small));
     for (unsigned i = 0; i < 4; i++)
-        e->alphabet[i] |= alphabet[i];
+        e->alphabet[i] = alphabet[i] | (newest ? newest->alphabet[i] : 0);
+    e->older = newest;
+    search->memo = e;
+    search->free_memo = free_explored;
     *found = e;
     return explore(e, search->regex);
 }
@@ -147,7 +165,9 @@ static int walk_again(struct segment_search *s, struct dfa *dfa, uint32_t last)
     bool finished;
     if (!some)
         return NACRE_NO_MEMORY;
-    int status = trie_walk(&s->reader->trie, &dfa->automaton, s->first_block, last, UINT32_MAX, some, all, &finished);
+    uint64_t most = bits_count(s->some, s->words) * TRIE_PLACES_PER_BLOCK;
+    int status = trie_walk(&s->reader->trie, &dfa->automaton, s->first_block, last,
+                           most < UINT32_MAX ? (uint32_t)most : UINT32_MAX, some, all, &finished);
     for (uint32_t block = segment_search_next(s, s->first_block);
          status == NACRE_OK && block <= last && block < s->reader->blocks; block = segment_search_next(s, block + 1)) {
         uint64_t bit = UINT64_C(1) << (block % 64);
@@ -179,19 +199,24 @@ static void apply_signatures(struct segment_search *s, uint64_t features)
         s->search->report->signatures += ruled_out;
 }
 
-static int narrow_by_exploring(struct segment_search *s, uint32_t last)
+/* Only where much is left to be looked at, by the automaton. *used: it took blocks away. */
+static int narrow_by_exploring(struct segment_search *s, uint32_t last, bool *used)
 {
     struct explored *e;
+    uint64_t before = bits_count(s->some, s->words);
+    if (!s->search->want_all || s->matcher.enough || before <= EXPLORE_WORTH)
+        return NACRE_OK;
     int status = need_explored(s, &e);
     if (status != NACRE_OK || !e->dfa)
         return status;
     s->matcher.ascii = e->dfa;
     s->matcher.small = e->is_small ? &e->small : NULL;
-    if (regex_analysis(s->search->regex)->anchored || e->dfa->automaton.start == e->dfa->automaton.all ||
-        e->dfa->automaton.start == AUTOMATON_DEAD)
-        status = walk_again(s, e->dfa, last);
-    if (status == NACRE_OK)
+    bool is_decided = e->dfa->automaton.start == e->dfa->automaton.all || e->dfa->automaton.start == AUTOMATON_DEAD;
+    if (!is_decided)
         apply_signatures(s, e->features);
+    if (is_decided || (regex_analysis(s->search->regex)->anchored && bits_count(s->some, s->words) > EXPLORE_WORTH))
+        status = walk_again(s, e->dfa, last);
+    *used = bits_count(s->some, s->words) < before;
     return status;
 }
 
@@ -203,13 +228,50 @@ static void say(const struct segment_search *s, const char *strategy)
         s->search->report->strategy = strategy;
 }
 
+bool segment_search_wants_everything(const struct strings_reader *r, const struct search *search)
+{
+    const struct regex_analysis *analysis = regex_analysis(search->regex);
+    bool has_newline = r->alphabet[0] >> '\n' & 1;
+    return analysis->shape == SHAPE_EVERYTHING || (analysis->everything_on_one_line && !has_newline);
+}
+
+/* How many blocks hold the literal, at most; UINT32_MAX: not known. */
+static uint32_t blocks_with(struct string_index *index, const struct literal *literal)
+{
+    uint32_t least = UINT32_MAX;
+    uint8_t folded[3];
+    unsigned n = literal->size < 3 ? literal->size : 3;
+    for (uint32_t at = 0; at + n <= literal->size; at++) {
+        for (unsigned i = 0; i < n; i++) {
+            uint8_t byte = literal->bytes[at + i];
+            folded[i] = byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+        }
+        uint32_t blocks = string_index_gram_blocks(index, gram_of(folded, n));
+        least = blocks < least ? blocks : least;
+    }
+    return least;
+}
+
+/* A scan for literals that most blocks have only costs time on top of the automaton's. */
+static void drop_useless_literals(struct segment_search *s)
+{
+    const struct literal_set *set = s->matcher.literals;
+    uint64_t blocks = 0;
+    if (!set || s->matcher.enough || !s->index || !string_index_has_grams(s->index))
+        return;
+    for (uint32_t i = 0; i < set->count; i++)
+        blocks += blocks_with(s->index, &set->items[i]);
+    if (blocks > s->reader->blocks / COMMON_SHARE)
+        s->matcher.literals = NULL;
+}
+
 /* All blocks from first_block to `last` may hold wanted keys: takes away what can be. */
 static int choose_blocks(struct segment_search *s, uint32_t last)
 {
     const struct regex_analysis *analysis = regex_analysis(s->search->regex);
     bool used_grams = false, finished = true, used_features = false;
     int status = NACRE_OK;
-    if (analysis->shape == SHAPE_EVERYTHING) {
+    if (segment_search_wants_everything(s->reader, s->search)) {
         bits_set_range(s->all, s->first_block, last + 1);
         say(s, "all");
         return NACRE_OK;
@@ -219,14 +281,13 @@ static int choose_blocks(struct segment_search *s, uint32_t last)
                            s->all, &finished);
     else
         bits_set_range(s->some, s->first_block, last + 1);
+    drop_useless_literals(s);
+    if (status == NACRE_OK && s->index && !grams_are_cheap(s->index, analysis->grams, s->words))
+        status = narrow_by_exploring(s, last, &used_features);
     if (status == NACRE_OK && s->index)
         status = gram_blocks(s->index, analysis->grams, s->some, s->words, &used_grams);
-    if (status == NACRE_OK && s->search->want_all && !s->matcher.enough &&
-        bits_count(s->some, s->words) > EXPLORE_WORTH) {
-        uint64_t before = bits_count(s->some, s->words);
-        status = narrow_by_exploring(s, last);
-        used_features = bits_count(s->some, s->words) < before;
-    }
+    if (status == NACRE_OK && s->matcher.ascii == s->matcher.dfa)
+        status = narrow_by_exploring(s, last, &used_features);
     say(s, used_features         ? (used_grams ? "grams and features" : "features")
            : used_grams          ? "grams"
            : analysis->anchored  ? "trie"
@@ -316,6 +377,19 @@ uint64_t segment_search_bounds(const struct segment_search *s, uint32_t block)
     return bits;
 }
 
+/* Asks for the block that will be looked at next: what a look reads lies together, right from its beginning. */
+static inline void fetch_next(const struct segment_search *s, uint32_t block)
+{
+    uint32_t next = segment_search_next(s, block + 1);
+    if (!s->reader->map || next >= s->reader->blocks)
+        return;
+    const uint8_t *at = s->reader->map + strings_block_offset(s->reader, next);
+    size_t size = strings_block_offset(s->reader, next + 1) - strings_block_offset(s->reader, next);
+    size_t most = size < FETCH_BYTES_MAX ? size : FETCH_BYTES_MAX;
+    for (size_t i = 0; i < most; i += 64)
+        __builtin_prefetch(at + i);
+}
+
 int segment_search_look(struct segment_search *s, uint32_t block, struct key_block *view, uint64_t *wanted)
 {
     struct key_block own;
@@ -324,6 +398,7 @@ int segment_search_look(struct segment_search *s, uint32_t block, struct key_blo
     if (status != NACRE_OK)
         return status;
     const struct key_block *b = view ? view : &own;
+    fetch_next(s, block);
     if (!segment_search_takes_all(s, block)) {
         uint64_t found = 0;
         status = block_match(&s->matcher, b, &found);

@@ -5,7 +5,7 @@
      1. the bounds;
      2. the automaton over the trie of separators: subtrees that it gives up on, or accepts as a whole;
      3. posting lists of grams;
-     4. signatures, proved on the automaton when the blocks left are many.
+     4. signatures, proved on the automaton when the blocks left are many; before the grams where their lists are long.
    One thread at a time. */
 #ifndef NACRE_STRINGS_SEGMENT_SEARCH_H
 #define NACRE_STRINGS_SEGMENT_SEARCH_H
@@ -46,6 +46,9 @@ uint64_t segment_search_bounds(const struct segment_search *, uint32_t block);
    then. */
 int segment_search_look(struct segment_search *, uint32_t block, struct key_block *view, uint64_t *wanted);
 
+/* Every key of the segment is wanted, whatever it is. */
+bool segment_search_wants_everything(const struct strings_reader *, const struct search *);
+
 /* ---- the steps (private) ---- */
 struct block_set { /* what is left */
     uint64_t *some, *all;
@@ -60,6 +63,8 @@ int trie_walk(const struct block_trie *, struct automaton *, uint32_t first, uin
               uint64_t *some, uint64_t *all, bool *finished);
 /* gram_blocks.c: takes away blocks of `some` that the grams rule out, as far as that is cheaper than looking at them. `some` may hold any bits. */
 int gram_blocks(struct string_index *, const struct gram_query *, uint64_t *some, size_t words, bool *used);
+/* Whether that takes less time than exploring the automaton does, roughly. */
+bool grams_are_cheap(struct string_index *, const struct gram_query *, size_t words);
 /* required_features.c: the features (signature.h) that every key over the dfa's alphabet has which it wants. `dfa` is fully explored over it. */
 int required_features(struct dfa *, const uint64_t alphabet[4], uint64_t *features);
 #endif

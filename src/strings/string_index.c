@@ -292,6 +292,13 @@ const uint64_t *string_index_signatures(struct string_index *x)
     return has_part(x, PART_SIGNATURES) ? x->signatures : NULL;
 }
 
+void string_index_prefetch_key(const struct string_index *x, uint64_t hash)
+{
+    /* Pairs with open_part. Nothing is opened for it. */
+    if (atomic_load_explicit(&x->state[PART_KEYS], memory_order_acquire) == PART_GOOD)
+        key_filter_prefetch(&x->key_filter, hash);
+}
+
 bool string_index_may_have_key(struct string_index *x, uint64_t hash)
 {
     return !has_part(x, PART_KEYS) || key_filter_may_have(&x->key_filter, hash);

@@ -22,7 +22,8 @@ bool string_index_is_good(const struct string_index *);
 uint64_t string_index_memory(const struct string_index *);
 int string_index_verify(struct string_index *); /* all parts, all bytes */
 
-/* Posting lists. A bitmap has a bit per block, in (blocks + 63) / 64 words; bits past the last block stay as they are (and: become 0). */
+/* Posting lists. A bitmap has a bit per block, in (blocks + 63) / 64 words; bits past the last block stay as they are (and: become 0). A gram whose list is not kept (too large for what it
+   tells, or damaged) counts as being in every block. */
 bool string_index_has_grams(struct string_index *);             /* the dictionary and the lists are there and good */
 uint32_t string_index_gram_blocks(struct string_index *, gram); /* how many blocks have it */
 void string_index_gram_or(struct string_index *, gram, uint64_t *bitmap);
@@ -30,10 +31,11 @@ void string_index_gram_and(struct string_index *, gram, uint64_t *bitmap);
 
 /* Keys (distinct, whatever their versions) that hold these 1 to 3 bytes, exactly as they are, anywhere. False: not kept. */
 bool string_index_literal_keys(struct string_index *, const uint8_t *bytes, unsigned size, uint64_t *keys);
-/* Keys that end with these 1 to 8 bytes. False: cannot say. */
+/* Keys that end with these 1 to 8 bytes. False: cannot say (the tails were nearly all different, or are damaged). */
 bool string_index_tail_keys(struct string_index *, const uint8_t *bytes, unsigned size, uint64_t *keys);
 /* A word per block; NULL when missing. */
 const uint64_t *string_index_signatures(struct string_index *);
+void string_index_prefetch_key(const struct string_index *, uint64_t hash); /* what may_have_key will read */
 bool string_index_may_have_key(struct string_index *, uint64_t hash);
 bool string_index_may_have_prefix(struct string_index *, nacre_slice prefix);
 

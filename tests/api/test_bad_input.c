@@ -191,8 +191,6 @@ static void kinds_and_options_that_this_version_lacks_are_unsupported(void **sta
     struct fixture *f = *state;
     nacre_collection *c;
     nacre_collection_options o = NACRE_COLLECTION_OPTIONS_INIT;
-    o.kind = NACRE_STRINGS;
-    assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_UNSUPPORTED, "kind");
     o.kind = NACRE_VECTORS;
     assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_UNSUPPORTED, "kind");
     o.kind = (nacre_kind)1234;

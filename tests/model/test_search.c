@@ -364,6 +364,7 @@ static void run_history(nacre_kind code, uint64_t seed)
 static void make_limits(uint64_t seed)
 {
     count_limits = (struct count_limits){ .part_entries = 4 + seed % 9,
+                                          .table_part_entries = 4 + seed % 7,
                                           .spans = 3 + seed % 5,
                                           .merge_keys = seed % 40,
                                           .seek_steps = 1 + (unsigned)(seed % 4),

@@ -2,10 +2,10 @@
 #include "random_regex.h"
 #include <stdlib.h>
 
-/* The last two are in keys only: RE2 takes [kK] in some places for (?i)k, which is more. */
+/* The last two are in keys only. In patterns RE2 takes [kK] in some places for (?i)k, which is more; over bytes it loses the K of k|(?i:k). */
 static const char *const characters[] = { "a",  "b", "c", "k", "s",      "A",      "/", "0", "_",
                                           "\n", "é", "É", "ſ", "\u212A", "\uFFFD", "K", "S" };
-static const char *const byte_characters[] = { "a", "b", "k", "K", "s", "/", "0", "\n", "\xE9", "\xC9", "\xFF" };
+static const char *const byte_characters[] = { "a", "b", "c", "/", "0", "\n", "\xE9", "\xC9", "\xFF", "k", "K" };
 enum {
     CHARACTERS = sizeof characters / sizeof *characters,
     BYTE_CHARACTERS = sizeof byte_characters / sizeof *byte_characters
@@ -30,23 +30,24 @@ uint32_t random_regex_below(struct random_regex *r, uint32_t bound)
 static void add_character(struct random_regex *r, bool of_pattern, struct buffer *out)
 {
     /* Most are of the first few. */
-    uint32_t of = r->bytes ? BYTE_CHARACTERS : of_pattern ? CHARACTERS - 2 : CHARACTERS;
+    uint32_t of = (r->bytes ? BYTE_CHARACTERS : CHARACTERS) - (of_pattern ? 2 : 0);
     uint32_t index = random_regex_below(r, random_regex_below(r, 3) ? 3 : of);
     add(out, r->bytes ? byte_characters[index] : characters[index]);
 }
 
 static void add_class(struct random_regex *r, struct buffer *out)
 {
-    static const char *const parts[] = {
-        "a-c", "a-z", "A-Z", "0-9", "\\d", "\\w",  "\\W",     "[:alpha:]",      "[:^lower:]",
-        "\\s", "k",   "s",   "/",   "b-k", "\\pL", "\\P{Lu}", "\\x{80}-\\x{ff}"
-    };
+    static const char *const parts[] = { "a-c", "a-z", "A-Z",       "0-9",        "\\d",
+                                         "\\w", "\\W", "[:alpha:]", "[:^lower:]", "\\s",
+                                         "/",   "b-k", "\\pL",      "\\P{Lu}",    "\\x{80}-\\x{ff}",
+                                         "k",   "s" };
+    enum { PARTS = sizeof parts / sizeof *parts };
     add(out, random_regex_below(r, 4) ? "[" : "[^");
     for (uint32_t i = random_regex_below(r, 3) + 1; i > 0; i--) {
         if (random_regex_below(r, 2))
             add_character(r, true, out);
         else
-            add(out, ONE_OF(r, parts));
+            add(out, parts[random_regex_below(r, r->bytes ? PARTS - 2 : PARTS)]);
     }
     add(out, "]");
 }
@@ -82,7 +83,11 @@ static void add_atom(struct random_regex *r, unsigned size, struct buffer *out)
 
 static void add_alternatives(struct random_regex *r, unsigned size, struct buffer *out)
 {
+    static const char *const begins[] = { "^.*", "(?s:^.*)", "(?m:^.*)", ".+", "(?s:^.{2,})", "(?m:^.+)" };
+    static const char *const ends[] = { ".*$", "(?s:.*$)", "(?m:.*$)", ".*", "(?s:.{2,}$)", "(?m:.+$)" };
     static const char *const repeats[] = { "*", "+", "?", "{2}", "{0,2}", "{1,}", "{2,}", "{1,3}", "{0}", "*?", "+?" };
+    if (random_regex_below(r, 10) == 0)
+        add(out, ONE_OF(r, begins));
     for (uint32_t parts = random_regex_below(r, size + 2); parts > 0; parts--) {
         add_atom(r, size, out);
         if (random_regex_below(r, 3) == 0)
@@ -90,6 +95,8 @@ static void add_alternatives(struct random_regex *r, unsigned size, struct buffe
         if (random_regex_below(r, 8) == 0)
             add(out, "|");
     }
+    if (random_regex_below(r, 10) == 0)
+        add(out, ONE_OF(r, ends));
 }
 
 void random_regex_pattern(struct random_regex *r, unsigned size, struct buffer *pattern)

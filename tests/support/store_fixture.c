@@ -1,5 +1,7 @@
 /* See store_fixture.h. */
 #include "store_fixture.h"
+#include "gate.h"
+#include "os_memory.h"
 #include <ftw.h>
 #include <unistd.h>
 
@@ -18,26 +20,47 @@ static int remove_one(const char *path, const struct stat *status, int type, str
     return remove(path);
 }
 
-int fixture_setup(void **state)
+static int setup(void **state, nacre_kind kind, bool in_memory)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    strncpy(f->path, "/tmp/nacre-test-XXXXXX", sizeof f->path - 1);
-    if (!mkdtemp(f->path)) {
-        return -1;
-    }
     f->options = (nacre_options)NACRE_OPTIONS_INIT;
     f->options.durability = NACRE_OS;
+    f->kind = kind;
+    strncpy(f->path, in_memory ? "/store" : "/tmp/nacre-test-XXXXXX", sizeof f->path - 1);
+    if (in_memory) {
+        f->memory = os_memory_create();
+        f->options.os = gate_over(f->memory);
+    } else if (!mkdtemp(f->path)) {
+        return -1;
+    }
     fixture_open(f);
     *state = f;
     return 0;
 }
 
+int fixture_setup(void **state)
+{
+    return setup(state, NACRE_ORDERED, false);
+}
+
+int fixture_setup_strings(void **state)
+{
+    return setup(state, NACRE_STRINGS, false);
+}
+
+int fixture_setup_strings_in_memory(void **state)
+{
+    return setup(state, NACRE_STRINGS, true);
+}
+
 void fixture_open(struct fixture *f)
 {
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    options.kind = f->kind;
     assert_ok(nacre_open(f->path, &f->options, &f->store));
     int status = nacre_collection_open(f->store, "test", &f->collection);
     if (status == NACRE_NOT_FOUND) {
-        status = nacre_collection_create(f->store, "test", NULL, &f->collection);
+        status = nacre_collection_create(f->store, "test", &options, &f->collection);
     }
     assert_ok(status);
 }
@@ -59,11 +82,18 @@ void fixture_reopen(struct fixture *f)
 int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
+    if (f->memory) {
+        gate_open();
+    }
     if (f->store) {
         nacre_collection_close(f->collection);
         nacre_close(f->store);
     }
-    nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (f->memory) {
+        os_memory_free(f->memory);
+    } else {
+        nftw(f->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    }
     free(f);
     return 0;
 }

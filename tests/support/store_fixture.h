@@ -12,10 +12,14 @@
 struct fixture {
     char path[64];
     nacre_options options;
+    nacre_kind kind;  /* of the collection */
+    nacre_os *memory; /* what the store stands on, behind a gate (gate.h); NULL: the machine's files */
     nacre_store *store;
     nacre_collection *collection;
 };
-int fixture_setup(void **state); /* an empty store with the collection "test", level os */
+int fixture_setup(void **state);                   /* an empty store with the collection "test", level os */
+int fixture_setup_strings(void **state);           /* the same with a collection of kind strings */
+int fixture_setup_strings_in_memory(void **state); /* ... whose files are in memory (os_memory.h), behind a gate */
 int fixture_teardown(void **state);
 void fixture_close(struct fixture *);
 void fixture_open(struct fixture *); /* again; asserts */

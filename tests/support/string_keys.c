@@ -1,4 +1,4 @@
-/* Keys for tests of the strings kind (see string_keys.h). One thread. */
+/* Sets of keys of many shapes; string_keys.h. */
 #include "string_keys.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,7 @@
-/* Prefix filters: never a false no, few a false yes, and only lengths that are worth their bytes. */
+/* Filters of prefixes and of whole keys: never a false no, few a false yes, and only lengths that are worth their bytes. */
 #include "segment_fixture.h"
+#include "base/hash.h"
+#include "filter/key_filter.h"
 #include "filter/prefix_filter.h"
 
 /* Keys: a format of two ascending numbers, of which `divisor` keys in a row share the first. */
@@ -106,13 +108,74 @@ static void hostile_bytes_are_refused(void **state)
     buffer_free(&bytes);
 }
 
+/* However few keys were expected. */
+static void a_filter_of_keys_takes_more_keys_than_it_was_reserved_for(void **state)
+{
+    (void)state;
+    for (size_t reserved = 0; reserved < 5; reserved++) {
+        struct key_filter_builder b = { 0 };
+        struct buffer bytes = { 0 };
+        struct key_filter f;
+        if (reserved)
+            assert_int_equal(key_filter_reserve(&b, reserved), NACRE_OK);
+        for (uint32_t i = 0; i < 5000; i++) {
+            assert_int_equal(key_filter_add(&b, hash_bytes(&i, sizeof i)), NACRE_OK);
+            assert_true(b.count <= b.capacity);
+        }
+        assert_int_equal(key_filter_make(&b, &bytes), NACRE_OK);
+        assert_int_equal(key_filter_open(buffer_slice(&bytes), &f), NACRE_OK);
+        for (uint32_t i = 0; i < 5000; i++)
+            assert_true(key_filter_may_have(&f, hash_bytes(&i, sizeof i)));
+        buffer_free(&bytes);
+        key_filter_builder_free(&b);
+    }
+}
+
+static void a_filter_of_keys_never_denies_one_and_rarely_takes_another_for_one(void **state)
+{
+    (void)state;
+    struct key_filter_builder b = { 0 };
+    struct buffer bytes = { 0 };
+    struct key_filter f;
+    uint64_t wrong = 0;
+    for (uint64_t i = 0; i < 20000; i++)
+        assert_int_equal(key_filter_add(&b, hash_bytes(&i, sizeof i)), NACRE_OK);
+    assert_int_equal(key_filter_make(&b, &bytes), NACRE_OK);
+    assert_true(bytes.size < 20000 * 10 / 8 + 200);
+    assert_int_equal(key_filter_open(buffer_slice(&bytes), &f), NACRE_OK);
+    for (uint64_t i = 0; i < 20000; i++)
+        assert_true(key_filter_may_have(&f, hash_bytes(&i, sizeof i)));
+    for (uint64_t i = 20000; i < 60000; i++)
+        wrong += key_filter_may_have(&f, hash_bytes(&i, sizeof i));
+    assert_true(wrong < 40000 / 50);
+    for (size_t size = 0; size < bytes.size; size += 1 + size / 2)
+        assert_int_equal(key_filter_open(slice_of(bytes.data, size), &f), NACRE_CORRUPT);
+    buffer_free(&bytes);
+    key_filter_builder_free(&b);
+}
+
+static void a_filter_of_no_keys_has_none(void **state)
+{
+    (void)state;
+    struct key_filter_builder b = { 0 };
+    struct buffer bytes = { 0 };
+    struct key_filter f;
+    assert_int_equal(key_filter_make(&b, &bytes), NACRE_OK);
+    assert_int_equal(key_filter_open(buffer_slice(&bytes), &f), NACRE_OK);
+    assert_false(key_filter_may_have(&f, hash_bytes("a", 1)));
+    buffer_free(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kept_lengths_never_deny_what_is_there),
         cmocka_unit_test(keys_as_short_as_a_length_count_for_it),
         cmocka_unit_test(lengths_that_tell_nothing_are_not_kept),
+        cmocka_unit_test(a_filter_of_keys_takes_more_keys_than_it_was_reserved_for),
         cmocka_unit_test(hostile_bytes_are_refused),
+        cmocka_unit_test(a_filter_of_keys_never_denies_one_and_rarely_takes_another_for_one),
+        cmocka_unit_test(a_filter_of_no_keys_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -409,6 +409,58 @@ static void searches_without_maps_find_what_brute_force_finds(void **state)
     run(false, MIXED, 13);
 }
 
+/* Flips a byte in the middle of a section of the segment's side file. */
+static void damage_section(struct fixture *f, uint64_t id, const char *name)
+{
+    struct container *c;
+    char path[OS_PATH_MAX];
+    uint64_t offset = 0, size = 0;
+    assert_int_equal(segment_path(&f->env, id, true, path), NACRE_OK);
+    assert_int_equal(container_open(f->env.os, path, CONTAINER_INDEX, id, 0, false, &c), NACRE_OK);
+    assert_int_equal(container_section_bounds(c, name, &offset, &size), NACRE_OK);
+    container_close(c);
+    assert_true(size > 0);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)(offset + size / 2), SEEK_SET), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, (long)(offset + size / 2), SEEK_SET), 0);
+    assert_int_equal(fputc(byte ^ 0x40, file), byte ^ 0x40);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void each_part_of_the_side_file_may_be_missing(void **state)
+{
+    static const char *const parts[] = { "SGNT", "GRAM", "GPOS", "GCNT", "TAIL", "KFIL", "PFIX" };
+    struct fixture f;
+    (void)state;
+    fixture_open(&f, true);
+    for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++) {
+        uint64_t random = 700 + p;
+        struct model m;
+        fill(&m, PATH_KEYS, MIXED, 3000, &random);
+        struct segment *segment = build(&f, &m, true);
+        uint64_t id = segment->properties.id, bytes = segment->properties.bytes;
+        segment_unref(segment);
+        damage_section(&f, id, parts[p]);
+        assert_int_equal(segment_open(&f.env, &kind_strings, id, bytes, &segment), NACRE_OK);
+        assert_true(segment_has_index(segment)); /* nobody has looked yet */
+        ask_all(segment, &m, MIXED, &random);
+        if (!segment_index_is_sound(segment)) {
+            assert_int_equal(segment_build_index(segment), NACRE_OK);
+            assert_true(segment_index_is_sound(segment));
+        } else {
+            print_message("%s: the damage was not found\n", parts[p]);
+            assert_true(false);
+        }
+        ask_all(segment, &m, MIXED, &random);
+        segment_mark_obsolete(segment);
+        segment_unref(segment);
+        model_free(&m);
+    }
+    fixture_close(&f);
+}
+
 /* A search that goes on over several segments keeps what it learned of the pattern: the second segment has bytes that the first one did not. */
 static void what_was_learned_of_one_segment_is_not_believed_of_another(void **state)
 {
@@ -511,6 +563,7 @@ int main(void)
         cmocka_unit_test(searches_of_plain_keys_find_what_brute_force_finds),
         cmocka_unit_test(searches_of_versions_deletes_and_expiries_find_what_brute_force_finds),
         cmocka_unit_test(searches_without_maps_find_what_brute_force_finds),
+        cmocka_unit_test(each_part_of_the_side_file_may_be_missing),
         cmocka_unit_test(what_was_learned_of_one_segment_is_not_believed_of_another),
         cmocka_unit_test(a_search_that_is_told_to_stop_stops),
     };
