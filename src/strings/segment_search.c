@@ -13,11 +13,12 @@
 #define TRIE_PLACES_FIRST     4096u /* places of the trie visited before anything else is known */
 #define TRIE_PLACES_PER_BLOCK 2u    /* visited later, for each block that may be spared by it */
 #define COMMON_SHARE          3u    /* a literal that is in more than one of so many blocks is common */
-#define EXPLORE_WORTH         1024u /* blocks left from which on the automaton is explored */
 #define EXPLORE_ROWS_MAX      4096u
 #define STOP_LOOKS            64u /* blocks, or as many times 16 KiB of keys, between two looks at the stop function */
 #define STOP_BYTES            (16u << 10)
 #define FETCH_BYTES_MAX       1536u /* of the next block */
+
+uint32_t segment_search_explore_worth = 1024;
 
 /* ---- bits ---- */
 
@@ -204,7 +205,7 @@ static int narrow_by_exploring(struct segment_search *s, uint32_t last, bool *us
 {
     struct explored *e;
     uint64_t before = bits_count(s->some, s->words);
-    if (!s->search->want_all || s->matcher.enough || before <= EXPLORE_WORTH)
+    if (!s->search->want_all || s->matcher.enough || before <= segment_search_explore_worth)
         return NACRE_OK;
     int status = need_explored(s, &e);
     if (status != NACRE_OK || !e->dfa)
@@ -214,7 +215,8 @@ static int narrow_by_exploring(struct segment_search *s, uint32_t last, bool *us
     bool is_decided = e->dfa->automaton.start == e->dfa->automaton.all || e->dfa->automaton.start == AUTOMATON_DEAD;
     if (!is_decided)
         apply_signatures(s, e->features);
-    if (is_decided || (regex_analysis(s->search->regex)->anchored && bits_count(s->some, s->words) > EXPLORE_WORTH))
+    if (is_decided ||
+        (regex_analysis(s->search->regex)->anchored && bits_count(s->some, s->words) > segment_search_explore_worth))
         status = walk_again(s, e->dfa, last);
     *used = bits_count(s->some, s->words) < before;
     return status;

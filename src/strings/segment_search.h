@@ -49,6 +49,9 @@ int segment_search_look(struct segment_search *, uint32_t block, struct key_bloc
 /* Every key of the segment is wanted, whatever it is. */
 bool segment_search_wants_everything(const struct strings_reader *, const struct search *);
 
+/* Blocks left from which on the automaton is explored: less than that is looked at sooner. Only tests change it. */
+extern uint32_t segment_search_explore_worth;
+
 /* ---- the steps (private) ---- */
 struct block_set { /* what is left */
     uint64_t *some, *all;
