@@ -176,61 +176,6 @@ static void other_segments_over_a_mebibyte_are_read_to_their_end(void **state)
     put_long_keys(*state, 34444);
 }
 
-/* ---- very long keys ---- */
-
-#define KEY_MIB ((size_t)NACRE_STRING_KEY_MAX)
-
-static char *very_long(char fill, size_t size, const char *ending)
-{
-    char *key = malloc(size);
-    memset(key, fill, size);
-    memcpy(key + size - strlen(ending), ending, strlen(ending));
-    return key;
-}
-
-static void check_around_long_keys(struct fixture *f)
-{
-    assert_int_equal(found_count(f, "", NULL), 2004);
-    assert_int_equal(found_count(f, "^k", NULL), 1000);
-    assert_int_equal(found_count(f, "^z", NULL), 1000);
-    assert_int_equal(found_count(f, "m{1000}", NULL), 4);
-    assert_int_equal(found_count(f, "the end$", NULL), 2);
-    assert_int_equal(found_count(f, "^m+$", NULL), 2);
-    assert_int_equal(found_count(f, "^m.*the end$", NULL), 2);
-    assert_int_equal(found_count(f, "(?i)M THE END", NULL), 0);
-    assert_int_equal(found_count(f, "(?i)MTHE END", NULL), 2);
-    assert_int_equal(found_count(f, "999$", NULL), 2);
-    assert_int_equal(found_count(f, "[^m]m", NULL), 0);
-}
-
-static void keys_of_up_to_a_mebibyte_hide_none_behind_them(void **state)
-{
-    struct fixture *f = *state;
-    char *keys[4] = { very_long('m', 300 << 10, "the end"), very_long('m', KEY_MIB, "the end"),
-                      very_long('m', KEY_MIB, "m"), very_long('m', KEY_MIB - 1, "m") };
-    const size_t sizes[4] = { 300 << 10, KEY_MIB, KEY_MIB, KEY_MIB - 1 };
-    for (unsigned i = 0; i < 1000; i++) {
-        char key[20];
-        snprintf(key, sizeof key, "k%05u", i);
-        put(f, key, "v");
-        snprintf(key, sizeof key, "z%05u", i);
-        put(f, key, "v");
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        assert_ok(nacre_put(f->collection, (nacre_slice){ keys[i], sizes[i] }, text("v"), NULL));
-    }
-    in_every_place(f, check_around_long_keys);
-    for (unsigned i = 0; i < 4; i++) {
-        nacre_value value;
-        nacre_slice key = { keys[i], sizes[i] };
-        assert_ok(nacre_get(f->collection, key, NULL, &value));
-        nacre_value_release(&value);
-        assert_ok(nacre_delete(f->collection, key, NULL));
-        assert_int_equal(count_of(f, "^m"), 3 - i);
-        free(keys[i]);
-    }
-}
-
 /* ---- keys that are prefixes of others ---- */
 
 static const char *const stems[] = { "a", "abc", "abcd", "abd" };
@@ -534,7 +479,6 @@ int main(void)
         CASE(twenty_runs_through_each_other_are_all_searched),
         CASE(segments_over_a_mebibyte_are_read_to_their_end),
         CASE(other_segments_over_a_mebibyte_are_read_to_their_end),
-        CASE(keys_of_up_to_a_mebibyte_hide_none_behind_them),
         CASE(prefixes_of_keys_are_deleted_alone_in_a_memtable),
         CASE(prefixes_of_keys_are_deleted_alone_from_a_segment),
         CASE(a_delete_hides_a_key_of_the_same_memtable),

@@ -28,11 +28,8 @@ static int open_store(struct life *l)
     for (unsigned i = 0; i < sizeof tuning / sizeof tuning[0] && status == NACRE_OK; i += 2) {
         status = nacre_tune(l->store, tuning[i], tuning[i + 1]);
     }
-    for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
-        status = nacre_collection_open(l->store, model_names[c], &l->collections[c]);
-        if (status == NACRE_NOT_FOUND) {
-            status = nacre_collection_create(l->store, model_names[c], NULL, &l->collections[c]);
-        }
+    if (status == NACRE_OK) {
+        status = model_open(&l->states[0], l->store, l->collections);
     }
     return status;
 }
@@ -120,6 +117,7 @@ static struct life *new_life(uint64_t seed)
     l->options.memory_budget = 32 << 20;
     l->options.log_limit = 4 << 20;
     l->seed = seed;
+    l->states[0].kinds[1] = NACRE_STRINGS;
     return l;
 }
 

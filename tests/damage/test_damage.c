@@ -53,13 +53,7 @@ static int open_store(nacre_os *os, bool salvage)
 
 static void open_collections(void)
 {
-    for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
-        int status = nacre_collection_open(store, model_names[c], &collections[c]);
-        if (status == NACRE_NOT_FOUND) {
-            status = nacre_collection_create(store, model_names[c], NULL, &collections[c]);
-        }
-        assert_ok(status);
-    }
+    assert_ok(model_open(&states[0], store, collections));
 }
 
 static void close_store(void)
@@ -84,6 +78,7 @@ static int make_disks(void **state)
     closed_disk = os_memory_create();
     killed_disk = os_memory_create();
     disk = os_memory_create();
+    states[0].kinds[1] = NACRE_STRINGS;
     assert_ok(open_store(closed_disk, false));
     for (size_t i = 0; i < sizeof tuning / sizeof tuning[0]; i += 2) {
         assert_ok(nacre_tune(store, tuning[i], tuning[i + 1]));
@@ -263,12 +258,37 @@ static bool scan_all(const struct model *m, unsigned c, bool reverse)
     return any;
 }
 
+/* Of a collection of strings: each pattern, over all keys and over some. */
+static bool search_all(const struct model *m, unsigned c)
+{
+    bool any = false;
+    for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
+        nacre_regex_options o = NACRE_REGEX_OPTIONS_INIT;
+        int status;
+        o.parallelism = 1;
+        o.reverse = pattern % 2;
+        if (pattern % 3 == 0) {
+            o.begin = model_key(pattern * 3);
+            o.end = model_key(MODEL_KEYS - 1 - pattern);
+        }
+        const char *wrong = model_compare_search(m, collections[c], c, pattern, &o, &status);
+        if (wrong) {
+            complain(wrong);
+        }
+        any |= failed(status);
+    }
+    return any;
+}
+
 static bool ask_all(const struct model *m)
 {
     bool any = read_all(m);
     for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
         any |= scan_all(m, c, false);
         any |= scan_all(m, c, true);
+        if (m->kinds[c] == NACRE_STRINGS) {
+            any |= search_all(m, c);
+        }
     }
     return any;
 }

@@ -30,6 +30,7 @@ static struct run *new_run(void)
     r->options.memory_budget = 32 << 20;
     r->options.write_timeout_ms = 200;
     r->seed = 99;
+    r->states[0].kinds[1] = NACRE_STRINGS;
     return r;
 }
 
@@ -42,11 +43,8 @@ static int open_store(struct run *r)
     if (status == NACRE_OK) {
         status = nacre_tune(r->store, "level0_runs", "2");
     }
-    for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
-        status = nacre_collection_open(r->store, model_names[c], &r->collections[c]);
-        if (status == NACRE_NOT_FOUND) {
-            status = nacre_collection_create(r->store, model_names[c], NULL, &r->collections[c]);
-        }
+    if (status == NACRE_OK) {
+        status = model_open(&r->states[0], r->store, r->collections);
     }
     return status;
 }
@@ -66,6 +64,29 @@ static bool documented(int status)
 {
     return status == NACRE_OK || status == NACRE_IO || status == NACRE_NO_SPACE || status == NACRE_READ_ONLY ||
            status == NACRE_NO_MEMORY || status == NACRE_BUSY || status == NACRE_CORRUPT;
+}
+
+/* Right, or failed as documented. */
+static int search_one(struct run *r, unsigned pattern, bool reverse)
+{
+    nacre_regex_options options = NACRE_REGEX_OPTIONS_INIT;
+    int status;
+    options.parallelism = 1;
+    options.reverse = reverse;
+    const char *wrong = model_compare_search(&r->states[r->tried], r->collections[1], 1, pattern, &options, &status);
+    if (wrong) {
+        fprintf(stderr, "%s (%s)\n", wrong, nacre_last_error());
+        fail();
+    }
+    assert_true(documented(status));
+    return status;
+}
+
+static void search_some(struct run *r, unsigned n)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        (void)search_one(r, (n + 7 * i) % MODEL_PATTERNS, i % 2);
+    }
 }
 
 /* Writes, flushes and merges; goes on after failures as a stubborn user would. A batch that failed ends the acknowledged line: the model cannot
@@ -91,6 +112,9 @@ static void work(struct run *r)
         assert_true(documented(status));
         if (status == NACRE_OK) {
             r->acknowledged = r->tried;
+        }
+        if (status == NACRE_OK && n % 5 == 4) {
+            search_some(r, n);
         }
         if (n % 13 == 12) {
             assert_true(documented(nacre_flush(r->collections[n % MODEL_COLLECTIONS])));
@@ -205,6 +229,63 @@ static void an_allocation_that_fails_loses_nothing(void **state)
     }
 }
 
+/* A store whose segments are read call by call; some of it is in memory. */
+static struct run *run_to_search(void)
+{
+    struct run *r = new_run();
+    work(r);
+    assert_int_equal(r->acknowledged, BATCHES);
+    assert_ok(nacre_tune(r->store, "segment_map", "0"));
+    assert_ok(nacre_flush(r->collections[1]));
+    close_store(r);
+    assert_ok(open_store(r));
+    return r;
+}
+
+static void an_allocation_that_fails_in_a_search_gives_no_wrong_answer(void **state)
+{
+    (void)state;
+    struct run *r = run_to_search();
+    struct nth_allocation nth;
+    unsigned failed = 0;
+    for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
+        bool all = false;
+        for (uint64_t n = 1; !all; n++) {
+            nth.left = n;
+            memory_set_fault(nth_fails, &nth);
+            int status = search_one(r, pattern, n % 2);
+            memory_set_fault(NULL, NULL);
+            all = nth.left > 0 && nth.left <= n; /* below 0 it wraps */
+            failed += status == NACRE_NO_MEMORY;
+            assert_true(status == NACRE_OK || status == NACRE_NO_MEMORY);
+        }
+    }
+    assert_true(failed > 100);
+    assert_ok(search_one(r, 1, false));
+    finish(r, "allocations that fail in searches", 0);
+}
+
+static void a_read_that_fails_in_a_search_gives_no_wrong_answer(void **state)
+{
+    (void)state;
+    struct run *r = run_to_search();
+    unsigned failed = 0;
+    for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
+        for (uint64_t nth = 1, calls = 1; nth <= calls; nth++) {
+            close_store(r); /* nothing is kept in memory */
+            assert_ok(open_store(r));
+            calls = os_memory_calls(r->os);
+            os_memory_fail(r->os, nth, OS_FAULT_IO, false);
+            failed += search_one(r, pattern, nth % 2) == NACRE_IO;
+            os_memory_heal(r->os);
+            calls = os_memory_calls(r->os) - calls;
+            assert_ok(search_one(r, pattern, nth % 2));
+        }
+    }
+    assert_true(failed > 20);
+    finish(r, "reads that fail in searches", 0);
+}
+
 static void a_failed_sync_of_the_log_makes_the_store_read_only_until_resumed(void **state)
 {
     (void)state;
@@ -280,6 +361,8 @@ int main(void)
         cmocka_unit_test(a_short_write_at_any_call_loses_nothing),
         cmocka_unit_test(a_full_disk_from_any_call_on_loses_nothing),
         cmocka_unit_test(an_allocation_that_fails_loses_nothing),
+        cmocka_unit_test(an_allocation_that_fails_in_a_search_gives_no_wrong_answer),
+        cmocka_unit_test(a_read_that_fails_in_a_search_gives_no_wrong_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@ const char *const model_names[MODEL_COLLECTIONS] = { "left", "right" };
 
 static struct {
     size_t size;
-    unsigned char bytes[64];
+    unsigned char bytes[320];
 } keys[MODEL_KEYS];
 
 static int by_key(const void *a, const void *b)
@@ -18,11 +18,13 @@ static int by_key(const void *a, const void *b)
     return order ? order : (m > n) - (m < n);
 }
 
-__attribute__((constructor)) static void make_keys(void)
+__attribute__((constructor(200))) static void make_keys(void)
 {
     unsigned n = 0;
-    const char *stems[] = { "a",    "ab",           "key", "key1", "key10", "usr/share/doc/package/changelog.Debian",
-                            "\xff", "\xff\xff\x01", "q" };
+    static char long_stem[301] = "long";
+    memset(long_stem + 4, 'l', 296);
+    const char *stems[] = { "a",    "ab",           "key", "key1",   "key10", "usr/share/doc/package/changelog.Debian",
+                            "\xff", "\xff\xff\x01", "q",   long_stem };
     for (unsigned s = 0; s < sizeof stems / sizeof stems[0]; s++) {
         for (unsigned tail = 0; tail < 13 && n < MODEL_KEYS; tail++, n++) {
             size_t size = strlen(stems[s]);
@@ -57,6 +59,20 @@ nacre_slice model_value(uint32_t number, char *out)
         return (nacre_slice){ out, 0 };
     }
     return (nacre_slice){ out, size };
+}
+
+int model_open(const struct model *m, nacre_store *store, nacre_collection *collections[MODEL_COLLECTIONS])
+{
+    int status = NACRE_OK;
+    for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
+        nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+        options.kind = m->kinds[c] ? m->kinds[c] : NACRE_ORDERED;
+        status = nacre_collection_open(store, model_names[c], &collections[c]);
+        if (status == NACRE_NOT_FOUND) {
+            status = nacre_collection_create(store, model_names[c], &options, &collections[c]);
+        }
+    }
+    return status;
 }
 
 uint64_t model_random(uint64_t *seed)
@@ -186,7 +202,8 @@ const char *model_compare(const struct model *m, nacre_collection *collections[M
         const char *wrong;
         if ((wrong = compare_scan(m, collections[c], c, snapshot, false)) ||
             (wrong = compare_scan(m, collections[c], c, snapshot, true)) ||
-            (wrong = compare_gets(m, collections[c], c, snapshot))) {
+            (wrong = compare_gets(m, collections[c], c, snapshot)) ||
+            (m->kinds[c] == NACRE_STRINGS && (wrong = model_compare_searches(m, collections[c], c, snapshot)))) {
             return wrong;
         }
     }
