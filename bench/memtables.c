@@ -45,7 +45,7 @@ struct structure {
 static void *table_create(struct chunk_pool *pool)
 {
     struct memtable *table = NULL;
-    return memtable_create(pool, &table) == NACRE_OK ? table : NULL;
+    return memtable_create(pool, false, &table) == NACRE_OK ? table : NULL;
 }
 static void table_destroy(void *table)
 {

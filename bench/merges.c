@@ -83,7 +83,7 @@ static void set_up(struct bench *b)
                                 .publish = publish,
                                 .stop = &b->stop };
     must(tree_create(&b->env, &kind_ordered, b, &words, &b->tree), "tree");
-    must(memtable_create(b->chunks, &b->memtable), "memtable");
+    must(memtable_create(b->chunks, false, &b->memtable), "memtable");
 }
 
 static void remove_name(void *context, const char *name)
@@ -127,7 +127,7 @@ static void flush(struct bench *b)
     must(tree_flush(b->tree, b->memtable, 0), "flush");
     b->flush_ns += cpu_ns() - begin;
     memtable_unref(b->memtable);
-    must(memtable_create(b->chunks, &b->memtable), "memtable");
+    must(memtable_create(b->chunks, false, &b->memtable), "memtable");
     begin = cpu_ns();
     for (bool worked = tree_wants_work(b->tree); worked;) {
         must(tree_work(b->tree, &worked), "work");

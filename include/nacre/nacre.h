@@ -635,7 +635,7 @@ NACRE_API void nacre_cancel_free(nacre_cancel *cancel);
    ignore_case  as (?i) before the pattern
    begin, end   only keys in [begin, end); empty = open
    limit        matches after which a cursor is at its end, or a count stops; 0 = none
-   parallelism  threads that a count may use, this one included; 0 = as many as there are processors, where it pays
+   parallelism  threads that a count may use, this one included, where it pays; 0 = as many as there are processors
    timeout_ms   how long the call, or all moves of a cursor together (not the time between them), may take; 0 = no limit
    cancel       NULL, or a flag that must live as long as the call, or the cursor
    bytes        keys and pattern are bytes (Latin-1: each byte is a character), not UTF-8

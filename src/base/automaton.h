@@ -12,6 +12,8 @@
 typedef uint32_t automaton_state;
 #define AUTOMATON_DEAD ((automaton_state)0)
 
+enum automaton_answer { ANSWER_NO, ANSWER_UNKNOWN, ANSWER_YES };
+
 struct automaton {
     automaton_state start, all, unsure;
     /* From a state over some bytes. Never fails: where memory runs out it gives `unsure`. */
@@ -20,6 +22,8 @@ struct automaton {
     bool (*accepts)(struct automaton *, automaton_state);
     /* Is this key wanted? Looks at all of it. NACRE_OK or NACRE_NO_MEMORY. */
     int (*decide)(struct automaton *, nacre_slice key, bool *wanted);
+    /* A quick look at a whole key, much cheaper than a run over it. NO and YES are certain. NULL: there is none. */
+    enum automaton_answer (*look)(struct automaton *, nacre_slice key);
 };
 
 /* Whether a key is wanted whose bytes from `depth` on have not been walked; `state` is that at `depth`. */
@@ -31,6 +35,16 @@ static inline int automaton_finish(struct automaton *a, automaton_state state, n
     if (state == a->unsure)
         return a->decide(a, key, wanted);
     *wanted = state == a->all || (state != AUTOMATON_DEAD && a->accepts(a, state));
+    return NACRE_OK;
+}
+
+/* Whether a key is wanted of which nothing has been walked. */
+static inline int automaton_wants(struct automaton *a, nacre_slice key, bool *wanted)
+{
+    enum automaton_answer answer = a->look ? a->look(a, key) : ANSWER_UNKNOWN;
+    if (answer == ANSWER_UNKNOWN)
+        return automaton_finish(a, a->start, key, 0, wanted);
+    *wanted = answer == ANSWER_YES;
     return NACRE_OK;
 }
 #endif

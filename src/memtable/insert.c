@@ -3,19 +3,22 @@
    The descent takes no locks. Where it ends, the node that must change is locked, and its parent before it when the
    node is to be replaced; then what the descent saw is checked again. When it no longer holds, the put starts again
    from the root.
-   Threads: any. Locks: nodes, parent before child; then the arena's. (Invariants: memtable.c.) */
+   Threads: any. Locks: nodes, parent before child; then the arena's. list_lock, then the arena's. (Invariants: memtable.c.) */
 #include "base/status.h"
 #include "memtable/table.h"
 
 enum outcome { PUT_DONE, PUT_DUPLICATE, PUT_RETRY, PUT_NO_MEMORY };
 
 struct put {
+    struct memtable *table;
+    struct slot *slot;
     struct arena *arena;
     arena_lane *lane;
     const struct entry *entry;
     const uint8_t *key;
     size_t key_size;
     struct leaf *leaf; /* made when first needed, kept over retries */
+    leaf_place *place; /* for it in the list of leaves */
 };
 
 /* Where the descent ended: `node` begins at key byte `depth`, its prefix not counted, and hangs under `byte` of
@@ -28,9 +31,23 @@ struct place {
 
 static bool put_has_leaf(struct put *put)
 {
-    if (!put->leaf)
-        put->leaf = leaf_create(put->arena, put->lane, put->entry);
+    if (put->leaf)
+        return true;
+    if (put->table->searched && !put->place) {
+        put->place = leaf_list_take(&put->slot->leaves, put->arena, put->lane, &put->table->list_lock);
+        if (!put->place)
+            return false;
+    }
+    put->leaf = leaf_create(put->arena, put->lane, put->entry);
     return put->leaf != NULL;
+}
+
+/* Right before the leaf can be found in the tree, when nothing can keep it from that any more: so whoever adds a version to it adds to a
+   leaf that is listed, and a leaf that lost a race is not. */
+static inline void list_leaf(struct put *put)
+{
+    if (put->place)
+        atomic_store_explicit(put->place, put->leaf, memory_order_release); /* pairs with leaf_piece_at */
 }
 
 static enum outcome add_version(struct put *put, struct leaf *leaf)
@@ -95,8 +112,10 @@ static enum outcome add_terminal(struct put *put, struct node *node)
     if (!node_lock(node))
         return PUT_RETRY;
     bool free = !atomic_load_explicit(&node->terminal, memory_order_relaxed);
-    if (free)
+    if (free) {
+        list_leaf(put);
         atomic_store_explicit(&node->terminal, put->leaf, memory_order_release);
+    }
     node_unlock(node);
     return free ? PUT_DONE : PUT_RETRY;
 }
@@ -110,6 +129,7 @@ static enum outcome add_child_grown(struct put *put, const struct place *place, 
     if (node_is_full(place->node) && !load_child(place->node, put->key[at])) {
         struct node *grown = node_copy_grown(put->arena, put->lane, place->node);
         if (grown) {
+            list_leaf(put);
             node_add(grown, put->key[at], leaf_child(put->leaf));
             replace_node(place, grown);
             return PUT_DONE;
@@ -129,8 +149,10 @@ static enum outcome add_child(struct put *put, const struct place *place, size_t
     if (!node_lock(place->node))
         return PUT_RETRY;
     bool possible = !node_is_full(place->node) && !load_child(place->node, put->key[at]);
-    if (possible)
+    if (possible) {
+        list_leaf(put);
         node_add(place->node, put->key[at], leaf_child(put->leaf));
+    }
     node_unlock(place->node);
     return possible ? PUT_DONE : PUT_RETRY;
 }
@@ -156,6 +178,7 @@ static enum outcome split_leaf(struct put *put, struct node *node, struct leaf *
         if (above) {
             hang_leaf(&above->head, other, begin + shared);
             hang_leaf(&above->head, put->leaf, begin + shared);
+            list_leaf(put);
             /* release: as in replace_node. */
             atomic_store_explicit(slot, node_as_child(&above->head), memory_order_release);
         }
@@ -181,6 +204,7 @@ static enum outcome split_prefix(struct put *put, const struct place *place, siz
     }
     node_add(&above->head, prefix[shared], node_as_child(copy));
     hang_leaf(&above->head, put->leaf, place->depth + shared);
+    list_leaf(put);
     replace_node(place, &above->head);
     return PUT_DONE;
 }
@@ -233,7 +257,7 @@ int memtable_put(struct memtable *table, const struct entry *entry)
         return fail(NACRE_LIMIT, "a value of %zu bytes: at most %u are allowed", entry->value.size, NACRE_VALUE_MAX);
     }
     struct slot *slot = memtable_slot(table);
-    struct put put = { .arena = &table->arena, .lane = &slot->lane, .entry = entry };
+    struct put put = { .table = table, .slot = slot, .arena = &table->arena, .lane = &slot->lane, .entry = entry };
     put.key = entry->key.size ? entry->key.data : &(const uint8_t){ 0 };
     put.key_size = entry->key.size;
     enum outcome outcome;

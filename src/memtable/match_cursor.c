@@ -10,6 +10,9 @@
    3. the queue holds the leaves between the last one decided and the end of the path, in the direction of travel; a leaf's state is
       that after its first `depth` bytes, not dead.
    4. valid: `leaf` is wanted and inside the bounds. Each move begins inside of them, so only the far one is looked at.
+   5. gathered: once is_gathered, it holds all wanted leaves that had been listed, in order, and path and queue are empty: the cursor goes over it
+      instead. `at` lies between the leaf given last and the next one in the direction of travel. Keys put later are not met; what a reader
+      can see had been put before it made its cursors (memtable.c, 7).
    Turning round begins anew from the leaf the cursor stands on.
    One thread at a time; no locks. */
 #include "base/memory.h"
@@ -46,6 +49,11 @@ struct match_cursor {
     struct candidate queue[QUEUE_LEAVES];
     struct frame *frames;
     size_t depth, capacity; /* of frames */
+    uint64_t met, wanted;   /* keys */
+    uint64_t gather_at;     /* keys met when the list is thought of next */
+    bool is_gathered;       /* else the tree is walked */
+    const struct leaf **gathered;
+    size_t gathered_count, at;
 };
 
 static struct match_cursor *self(struct cursor *cursor)
@@ -199,10 +207,36 @@ static bool stopped(struct match_cursor *c)
     return status != NACRE_OK;
 }
 
+static bool find_gathered(struct match_cursor *c)
+{
+    if (c->backward ? c->at == 0 : c->at == c->gathered_count)
+        return become_invalid(c, NACRE_OK);
+    c->leaf = c->gathered[c->backward ? --c->at : c->at++];
+    return true;
+}
+
+/* Leaves the tree for the list, if that is cheaper; `passed` is the key decided last, which is not wanted. */
+static bool gather(struct match_cursor *c, nacre_slice passed)
+{
+    c->gather_at *= 2;
+    if (!gathering_pays(c->table, c->met, c->wanted))
+        return true;
+    int status = leaves_gather(c->table, c->search, &c->gathered, &c->gathered_count);
+    if (status != NACRE_OK)
+        return become_invalid(c, status);
+    c->is_gathered = true;
+    c->depth = 0;
+    c->queue_count = 0;
+    c->at = leaves_lower(c->gathered, c->gathered_count, passed);
+    return true;
+}
+
 /* Sets leaf to the next one that is wanted. False: none, or a status. */
 static bool find(struct match_cursor *c)
 {
     for (;;) {
+        if (c->is_gathered)
+            return find_gathered(c);
         struct candidate candidate;
         while (c->queue_count < QUEUE_LEAVES &&
                (c->backward ? walk_backward(c, &candidate) : walk_forward(c, &candidate)))
@@ -221,10 +255,14 @@ static bool find(struct match_cursor *c)
         int status = automaton_finish(c->automaton, candidate.state, key, candidate.depth, &wanted);
         if (status != NACRE_OK)
             return become_invalid(c, status);
+        c->met++;
         if (wanted) {
+            c->wanted++;
             c->leaf = candidate.leaf;
             return true;
         }
+        if (c->met >= c->gather_at && !gather(c, key))
+            return false;
     }
 }
 
@@ -242,7 +280,9 @@ static void start(struct match_cursor *c, bool backward)
 static void start_at_edge(struct match_cursor *c, bool backward)
 {
     start(c, backward);
-    if (c->automaton->start != AUTOMATON_DEAD)
+    if (c->is_gathered)
+        c->at = backward ? c->gathered_count : 0;
+    else if (c->automaton->start != AUTOMATON_DEAD)
         push(c, &c->table->root.head, 0, c->automaton->start, backward ? AFTER_ALL : BEFORE_ALL);
 }
 
@@ -255,6 +295,10 @@ static void start_at(struct match_cursor *c, nacre_slice key, bool backward)
     automaton_state state = a->start;
     size_t depth = 0; /* where the node's prefix begins */
     start(c, backward);
+    if (c->is_gathered) {
+        c->at = leaves_lower(c->gathered, c->gathered_count, key);
+        return;
+    }
     while (state != AUTOMATON_DEAD) {
         int order = node_compare_key(node, key, depth);
         bool all_of_it = backward ? order > 0 : order < 0;
@@ -366,6 +410,7 @@ static void match_prev(struct cursor *cursor)
 
 static void match_close(struct cursor *cursor)
 {
+    memory_free(self(cursor)->gathered);
     memory_free(self(cursor)->frames);
     memory_free(cursor);
 }
@@ -381,6 +426,7 @@ int memtable_match_cursor_create(struct memtable *table, struct memtable_search 
     c->table = table;
     c->search = search;
     c->automaton = search->automaton;
+    c->gather_at = table->searched && search->list_after ? search->list_after : UINT64_MAX;
     *created = &c->cursor;
     return NACRE_OK;
 }

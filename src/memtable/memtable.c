@@ -18,7 +18,11 @@
    So who starts at the root after a put has finished, and follows loaded pointers by the key's bytes, finds the key (5,
    6), however many nodes on the way have been replaced meanwhile. No lookup ever needs to start again.
    A leaf is never copied, so its version chain has only one place (leaf.c).
-   Threads: any. Locks, in order: nodes from the root downwards, the arena's, the pool's. */
+   7. In a searched table a leaf that can be found in the tree is listed (leaf_list.h), once: it is listed under the lock of the node it is
+      about to be hung into (insert.c). So who begins to go over the list after a put has finished meets the put's key. What is visible
+      at a sequence had been put, with all that is older, before the sequence was published: a search that takes its sequence first, then
+      the list, misses nothing. A leaf may be listed that is not in the tree yet: its only version is newer than all that was published.
+   Threads: any. Locks, in order: nodes from the root downwards or list_lock, the arena's, the pool's. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "memtable/table.h"
@@ -35,12 +39,13 @@
 /* Where entries are this large on average they get regions of their own. */
 #define LARGE_ENTRY_BYTES ((size_t)64 << 10)
 
-int memtable_create(struct chunk_pool *pool, struct memtable **created)
+int memtable_create(struct chunk_pool *pool, bool searched, struct memtable **created)
 {
     struct memtable *table = memory_alloc_aligned(_Alignof(struct memtable), sizeof *table);
     if (!table)
         return NACRE_NO_MEMORY;
     memset(table, 0, sizeof *table);
+    table->searched = searched;
     node_root_init(&table->root);
     atomic_init(&table->references, 1);
     int status = arena_init(&table->arena, pool);
@@ -48,9 +53,15 @@ int memtable_create(struct chunk_pool *pool, struct memtable **created)
         goto free_table;
     if ((status = memtable_ranges_init(table)) != NACRE_OK)
         goto destroy_arena;
+    if (pthread_mutex_init(&table->list_lock, NULL) != 0) {
+        status = fail(NACRE_NO_MEMORY, "memtable: the system has no room for a mutex");
+        goto destroy_ranges;
+    }
     *created = table;
     return NACRE_OK;
 
+destroy_ranges:
+    memtable_ranges_destroy(table);
 destroy_arena:
     arena_destroy(&table->arena);
 free_table:
@@ -68,6 +79,7 @@ void memtable_unref(struct memtable *table)
     /* acq_rel: the last holder frees after all that the others did. */
     if (!table || atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1)
         return;
+    pthread_mutex_destroy(&table->list_lock);
     memtable_ranges_destroy(table);
     arena_destroy(&table->arena);
     memory_free(table);
@@ -112,11 +124,25 @@ void memtable_count(struct slot *slot, const struct entry *entry, bool fresh)
     atomic_fetch_add_explicit(&slot->done_bytes, put_cost(entry), memory_order_release);
 }
 
-/* `outstanding` bytes of put_cost, as memory: nodes count in full as long as there are few of them. */
-static bool reserve_bytes(size_t outstanding, size_t *bytes)
+/* What so many puts may take for the list of leaves, wherever they run. */
+static bool list_bytes(const struct memtable *table, size_t puts, size_t *bytes)
 {
-    size_t puts = outstanding / PUT_OVERHEAD;
-    return size_add(outstanding, (puts < EXACT_PUTS ? puts : EXACT_PUTS) * NODE_BYTES_MAX, bytes);
+    size_t begun = 0;
+    if (!table->searched || puts == 0) {
+        *bytes = 0;
+        return true;
+    }
+    for (size_t i = 0; i < ARENA_SLOTS; i++)
+        begun += leaf_list_next_bytes(&table->slots[i].leaves);
+    return leaf_list_bytes(puts, begun, ARENA_SLOTS, bytes);
+}
+
+/* `outstanding` bytes of put_cost, as memory: nodes count in full as long as there are few of them. */
+static bool reserve_bytes(const struct memtable *table, size_t outstanding, size_t *bytes)
+{
+    size_t puts = outstanding / PUT_OVERHEAD, list;
+    return list_bytes(table, puts, &list) && size_add(outstanding, list, &outstanding) &&
+           size_add(outstanding, (puts < EXACT_PUTS ? puts : EXACT_PUTS) * NODE_BYTES_MAX, bytes);
 }
 
 int memtable_reserve(struct memtable *table, size_t entries, size_t bytes)
@@ -130,7 +156,7 @@ int memtable_reserve(struct memtable *table, size_t entries, size_t bytes)
         table->reserved_bytes = done;
     size_t cost, outstanding, needed;
     if (!size_multiply(entries, PUT_OVERHEAD, &cost) || !size_add(cost, bytes, &cost) ||
-        !size_add(cost, table->reserved_bytes - done, &outstanding) || !reserve_bytes(outstanding, &needed)) {
+        !size_add(cost, table->reserved_bytes - done, &outstanding) || !reserve_bytes(table, outstanding, &needed)) {
         return fail(NACRE_NO_MEMORY, "memtable: %zu entries of %zu bytes do not fit the address space", entries, bytes);
     }
     bool large = entries > 0 && bytes / entries >= LARGE_ENTRY_BYTES;

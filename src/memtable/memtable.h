@@ -15,7 +15,8 @@
 struct memtable;
 struct chunk_pool; /* recycles the big chunks of dead memtables: memtable/chunk_pool.h */
 
-int memtable_create(struct chunk_pool *, struct memtable **);
+/* `searched`: its keys are also listed in the order they came, for searches that the tree is of no use to (8 to 9 bytes per key). */
+int memtable_create(struct chunk_pool *, bool searched, struct memtable **);
 void memtable_ref(struct memtable *);
 void memtable_unref(struct memtable *); /* the last one frees it */
 
@@ -57,12 +58,35 @@ struct memtable_search {
         void *
             context); /* asked every MEMTABLE_STOP_KEYS keys: NACRE_OK to go on, else the status to end in. May be NULL */
     void *stop_context;
+    /* A match cursor that has met so many keys in the tree, few of them wanted, gathers the rest from the list of keys, which costs about a
+       tenth per key. 0 = never: where the automaton keeps the walk out of most of the tree. Tables that are searched only. */
+    uint64_t list_after;
     uint64_t keys_run; /* counts up by the keys that were looked at one by one */
 };
 #define MEMTABLE_STOP_KEYS 256u
-/* As memtable_cursor_create, over all versions of those keys alone. seek and seek_before take any key. Its status may be what
-   `stop` gives, or NACRE_NO_MEMORY. */
+/* As memtable_cursor_create, over all versions of those keys alone. seek and seek_before take any key. Meets all whose put had finished
+   when the cursor was first moved. Its status may be what `stop` gives, or NACRE_NO_MEMORY. */
 int memtable_match_cursor_create(struct memtable *, struct memtable_search *, struct cursor **);
+
+#define MEMTABLE_SCAN_AHEAD 16u /* keys: about what a fetch from memory takes; a power of two */
+/* The keys of a searched table that an automaton wants, each once, in no order: part `part` of `parts`, which are about equal and together
+   hold all keys whose put had finished when the first of them was begun; keys put later may be met or not. */
+struct memtable_scan {
+    struct memtable *table;
+    struct memtable_search *search;
+    size_t part, parts;
+    /* The rest is memtable_scan_next's own; zero at first. */
+    int status;
+    bool drained; /* no more leaves come into the queue */
+    size_t lane;
+    const struct leaf_piece *piece;
+    size_t at, count; /* places */
+    const struct leaf *queue[MEMTABLE_SCAN_AHEAD];
+    size_t queue_begin, queue_end;
+};
+/* The next wanted key that has a version with sequence <= snapshot; *entry is the newest such, and lives as long as the table. False: there
+   is none, or scan->status says why not (what `stop` gave, NACRE_NO_MEMORY). */
+bool memtable_scan_next(struct memtable_scan *, uint64_t snapshot, struct entry *entry);
 
 /* Up to `count` keys that cut the table in parts of about the same size, ascending, appended as buffer_append_slice. Looks at the
    upper nodes alone, so a part may be some times larger than another. NACRE_NO_MEMORY. */

@@ -235,6 +235,18 @@ static int dfa_decide(struct automaton *a, nacre_slice key, bool *wanted)
     return NACRE_OK;
 }
 
+static enum automaton_answer dfa_look_for_literals(struct automaton *a, nacre_slice key)
+{
+    const struct lazy_dfa *d = (const struct lazy_dfa *)a;
+    return d->look(&d->literals, key);
+}
+
+static enum automaton_answer dfa_look_by_classes(struct automaton *a, nacre_slice key)
+{
+    struct lazy_dfa *d = (struct lazy_dfa *)a;
+    return class_look(&d->classes, &d->dfa, d->program, key);
+}
+
 /* ---- making one ---- */
 
 static void forget_rows(struct lazy_dfa *d)
@@ -320,6 +332,12 @@ int dfa_create(const struct regex *regex, size_t budget_bytes, struct dfa **out)
     struct lazy_dfa *d = NULL;
     int status = lazy_dfa_create(regex, program, budget_bytes ? budget_bytes : DEFAULT_BUDGET, &d);
     *out = status == NACRE_OK ? &d->dfa : NULL;
+    if (status == NACRE_OK) {
+        d->look = literal_look_make(&d->literals, regex_analysis(regex), regex_syntax(regex)->bytes);
+        d->dfa.automaton.look = d->look                                            ? dfa_look_for_literals
+                                : d->dfa.automaton.start > d->dfa.automaton.unsure ? dfa_look_by_classes
+                                                                                   : NULL;
+    }
     return status;
 }
 

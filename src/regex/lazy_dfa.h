@@ -2,8 +2,10 @@
    ASCII with whole keys behind it; whole keys are decided by a second one. One thread at a time. */
 #ifndef NACRE_REGEX_LAZY_DFA_H
 #define NACRE_REGEX_LAZY_DFA_H
+#include "regex/literal_look.h"
 #include "regex/program.h"
 #include "regex/regex.h"
+#include "regex/class_look.h"
 #include "regex/subset.h"
 
 #define LAZY_DFA_FIRST 3u /* the row of the first state behind dead, all, unsure */
@@ -22,6 +24,9 @@ struct lazy_dfa {
     uint32_t slot_count;
     size_t budget, used;
     struct whole_key *whole_key; /* NULL until a key was decided by it */
+    struct literal_look literals;
+    literal_look_function *look; /* NULL: no literals are known */
+    struct class_look classes;
 };
 
 /* Takes ownership of nothing. NACRE_NO_MEMORY. */

@@ -33,7 +33,7 @@ int collection_make(nacre_store *store, const struct manifest_collection *words,
         status = tree_create(&store->trees, kind, c, words, &c->tree);
     }
     if (status == NACRE_OK) {
-        status = table_create(store, &active);
+        status = table_create(store, kind, &active);
     }
     if (status == NACRE_OK) {
         struct version *version = tree_version(c->tree);
@@ -200,7 +200,7 @@ static void drop_tables(nacre_collection *c)
     struct table *empty = NULL;
     pthread_mutex_lock(&c->flush_lock);
     struct view *last = view_hold(c);
-    if (table_create(store, &empty) == NACRE_OK) {
+    if (table_create(store, c->kind, &empty) == NACRE_OK) {
         view_empty(c, empty);
         for (uint32_t i = 0; i < last->table_count; i++) {
             /* Acquire: pairs with leave_tables in commit.c. */

@@ -39,7 +39,7 @@ int collection_seal(nacre_collection *collection, const struct table *expected)
     do {
         struct table *fresh = NULL;
         struct view *memory = NULL;
-        status = table_create(store, &fresh);
+        status = table_create(store, collection->kind, &fresh);
         if (status == NACRE_OK && !(memory = view_alloc(tables))) {
             status = NACRE_NO_MEMORY;
         }

@@ -1,7 +1,7 @@
 /* Regular expressions over a collection: compiling, stopping, and cursors over matches (see search.h). The cursor's machinery is that of
    scan.c; only what lies under its merge is other.
    Threads: calls any; a cursor one at a time. No locks. */
-#include "store/search.h"
+#include "store/search_count.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -63,6 +63,20 @@ void search_note(nacre_store *store, const struct search_report *report, uint64_
     stats_add(&store->stats, STATS_search_blocks_counted, report->blocks_counted);
 }
 
+/* ---- memtables ---- */
+
+#define LIST_GAIN 16u /* about so many keys of the list cost as much as one of the tree */
+
+uint64_t search_list_after(const struct regex *regex, const struct memtable *memtable, bool partial)
+{
+    const struct regex_analysis *analysis = regex_analysis(regex);
+    if (analysis->anchored || analysis->shape == SHAPE_EVERYTHING || analysis->shape == SHAPE_NOTHING) {
+        return 0;
+    }
+    uint64_t part = partial ? memtable_entries(memtable) / LIST_GAIN : 0;
+    return part > count_limits.tree_keys ? part : count_limits.tree_keys;
+}
+
 /* ---- the cursor's part ---- */
 
 int match_scan_create(const nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *options,
@@ -74,6 +88,7 @@ int match_scan_create(const nacre_collection *collection, nacre_slice pattern, c
     }
     m->stop.cancel = options->cancel;
     m->stop.timeout_ms = options->timeout_ms;
+    m->limited = options->limit > 0;
     m->left_ns = options->timeout_ms * UINT64_C(1000000);
     int status = match_scan_enter(m);
     if (status == NACRE_OK) {
@@ -107,9 +122,13 @@ int match_scan_begin(struct match_scan *m, size_t table_count, uint64_t sequence
 int match_scan_table(struct match_scan *m, size_t index, struct memtable *memtable, nacre_slice begin, nacre_slice end,
                      struct cursor **cursor)
 {
-    m->tables[index] = (struct memtable_search){
-        .automaton = m->search.automaton, .begin = begin, .end = end, .stop = stop_due, .stop_context = &m->stop
-    };
+    m->tables[index] = (struct memtable_search){ .automaton = m->search.automaton,
+                                                 .begin = begin,
+                                                 .end = end,
+                                                 .stop = stop_due,
+                                                 .stop_context = &m->stop,
+                                                 .list_after = search_list_after(
+                                                     m->regex, memtable, m->limited || begin.size || end.size) };
     return memtable_match_cursor_create(memtable, &m->tables[index], cursor);
 }
 

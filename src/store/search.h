@@ -38,9 +38,14 @@ struct match_scan {
     uint64_t left_ns, began_ns; /* of the timeout: what is left, and since when the move at work runs */
     unsigned steps;
     uint64_t matches;
+    bool limited;                   /* not all matches are asked for */
     struct memtable_search *tables; /* one per memtable of the view */
 };
 #define MATCH_STOP_STEPS 64u
+
+/* memtable_search.list_after: 0 where only the tree helps. `partial`: who asks wants a part of the keys (bounds, a limit), so that the tree is
+   given as much time as the list would take. */
+uint64_t search_list_after(const struct regex *, const struct memtable *, bool partial);
 
 int match_scan_create(const nacre_collection *, nacre_slice pattern, const nacre_regex_options *, struct match_scan **);
 /* Before cursors are made: over so many memtables, at this sequence. */

@@ -255,7 +255,7 @@ int search_count(nacre_collection *collection, const struct regex *regex, const 
     if (pthread_mutex_init(&count.lock, NULL) != 0) {
         return fail(NACRE_NO_MEMORY, "search: the system has no room for a mutex");
     }
-    int status = count_plan_make(&result->plan, view, sequence, options->begin, options->end);
+    int status = count_plan_make(&result->plan, regex, view, sequence, options->begin, options->end);
     if (status == NACRE_OK && result->plan.task_count > 0) {
         status = run_all(&count);
     }

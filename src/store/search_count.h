@@ -7,7 +7,8 @@
      the count = sum over k of L(1, k) = sum over i, over k that i has, of live(i, k) - L(i + 1, k)
 
    and each term needs its own source and a look below: sources are counted one by one, their keys cut into ranges at will, in any order
-   and by any number of threads. Where nothing lies below, a term is live(i, k) alone, and the kind counts a whole range by itself.
+   and by any number of threads. A memtable's keys are taken from its list, in no order, where its tree would leave nothing out. Where nothing
+   lies below, a term is live(i, k) alone, and the kind counts a whole range by itself.
 
    Range deletes are put into one set, each as far as its source's keys go. A range of keys of a piece is left out where a range delete is
    newer than all its entries, counted as if there were none where all are older, and else walked. */
@@ -39,6 +40,7 @@ struct count_task {
     nacre_slice begin, end; /* empty = as far as the source goes */
     bool walked;            /* key by key; else by the kind's match_count */
     bool whole;             /* not cut yet, so it may be */
+    size_t part, parts;     /* parts > 0: a part of the list of a memtable's keys, without bounds */
 };
 
 /* Where a count changes its ways. Tests make these smaller, before there are any counts. */
@@ -50,12 +52,14 @@ struct count_limits {
     uint64_t
         merge_keys; /* below is merged only once a source has shown so many matches: with few of them a look at each is cheaper */
     unsigned seek_steps; /* below, a key further away than this is sought */
+    uint64_t tree_keys; /* a cursor over matches of a memtable has met so many before it leaves the tree for the list */
     uint64_t give_up_ns; /* a task that takes longer is cut, and helpers are made */
 };
 extern struct count_limits count_limits;
 
 struct kept_bytes;
 struct count_plan {
+    const struct regex *regex;
     struct view *view;
     uint64_t sequence, now_ms;
     struct count_source *sources;
@@ -66,8 +70,9 @@ struct count_plan {
     struct kept_bytes *kept;  /* keys that tasks were cut at */
 };
 
-/* The view and the bounds live as long as the plan. */
-int count_plan_make(struct count_plan *, struct view *, uint64_t sequence, nacre_slice begin, nacre_slice end);
+/* The regex, the view and the bounds live as long as the plan. */
+int count_plan_make(struct count_plan *, const struct regex *, struct view *, uint64_t sequence, nacre_slice begin,
+                    nacre_slice end);
 void count_plan_free(struct count_plan *); /* takes a zeroed one */
 /* Cuts tasks[index] into up to `parts` of about the same size: the first one in its place, the others at the end. Small ones stay. */
 int count_plan_cut(struct count_plan *, size_t index, size_t parts);

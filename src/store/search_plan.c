@@ -17,6 +17,7 @@ struct count_limits count_limits = { .part_entries = 131072,
                                      .spans = 256,
                                      .merge_keys = 128,
                                      .seek_steps = 16,
+                                     .tree_keys = 512,
                                      .give_up_ns = 2000000 };
 
 struct kept_bytes {
@@ -184,7 +185,9 @@ static enum span span_of(const struct count_source *source, uint64_t newest)
 
 static int add_span(struct count_plan *plan, enum span span, size_t source, nacre_slice begin, nacre_slice end)
 {
-    struct count_task task = { source, begin, end, span == SPAN_WALKED, true };
+    struct count_task task = {
+        .source = source, .begin = begin, .end = end, .walked = span == SPAN_WALKED, .whole = true
+    };
     return span == SPAN_DEAD ? NACRE_OK : add_task(plan, &task);
 }
 
@@ -241,6 +244,14 @@ static int add_piece(struct count_plan *plan, const struct piece *piece, uint32_
     return status == NACRE_OK ? add_spans(plan, plan->source_count - 1, &exact, &given) : status;
 }
 
+/* A merge of what lies below wants the keys in order; bounds may leave few of them. */
+static bool list_is_better(const struct count_plan *plan, const struct count_source *source,
+                           const struct key_range *bounds)
+{
+    return !regex_analysis(plan->regex)->anchored && source->below != BELOW_MERGED && bounds->begin.size == 0 &&
+           bounds->end.size == 0;
+}
+
 static int add_memtable(struct count_plan *plan, size_t table, const struct key_range *bounds)
 {
     struct memtable *memtable = plan->view->tables[table]->memtable;
@@ -250,13 +261,20 @@ static int add_memtable(struct count_plan *plan, size_t table, const struct key_
     }
     look_below(plan, &source, bounds);
     int status = add_source(plan, &source);
-    struct count_task task = { plan->source_count - 1, bounds->begin, bounds->end, true, true };
+    struct count_task task = { .source = plan->source_count - 1,
+                               .begin = bounds->begin,
+                               .end = bounds->end,
+                               .walked = true,
+                               .whole = true,
+                               .parts = list_is_better(plan, &source, bounds) };
     return status == NACRE_OK ? add_task(plan, &task) : status;
 }
 
-int count_plan_make(struct count_plan *plan, struct view *view, uint64_t sequence, nacre_slice begin, nacre_slice end)
+int count_plan_make(struct count_plan *plan, const struct regex *regex, struct view *view, uint64_t sequence,
+                    nacre_slice begin, nacre_slice end)
 {
     struct key_range bounds = { begin, end };
+    plan->regex = regex;
     plan->view = view;
     plan->sequence = sequence;
     if (end.size && slice_compare(begin, end) >= 0) {
@@ -301,6 +319,25 @@ static int sample(const struct count_source *source, size_t count, struct buffer
                             : source->piece->segment->kind->sample_keys(source->piece->reader, count, keys, made);
 }
 
+static int cut_list(struct count_plan *plan, size_t index, size_t parts)
+{
+    struct count_task part = plan->tasks[index];
+    size_t before = plan->task_count;
+    int status = NACRE_OK;
+    part.whole = false;
+    part.parts = parts;
+    for (part.part = 1; part.part < parts && status == NACRE_OK; part.part++) {
+        status = add_task(plan, &part);
+    }
+    if (status != NACRE_OK) {
+        plan->task_count = before;
+        return status;
+    }
+    part.part = 0;
+    plan->tasks[index] = part;
+    return NACRE_OK;
+}
+
 int count_plan_cut(struct count_plan *plan, size_t index, size_t parts)
 {
     struct count_task task = plan->tasks[index];
@@ -311,6 +348,9 @@ int count_plan_cut(struct count_plan *plan, size_t index, size_t parts)
     parts = parts < most ? parts : (size_t)most;
     if (!task.whole || parts < 2) {
         return NACRE_OK;
+    }
+    if (task.parts) {
+        return cut_list(plan, index, parts);
     }
     struct buffer *keys = keep(plan);
     int status = keys ? sample(source, parts - 1, keys, &made) : NACRE_NO_MEMORY;

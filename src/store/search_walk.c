@@ -40,19 +40,24 @@ static bool is_live(const struct walk *w, const struct entry *entry)
     return !ranges || range_set_covering(ranges, entry->key, w->plan->sequence, NULL) < entry->sequence;
 }
 
-static void search_table(struct walk *w, struct memtable_search *search)
+static void search_table(struct walk *w, struct memtable *memtable, struct memtable_search *search)
 {
+    const struct count_task *task = w->task;
+    bool partial = task->begin.size || task->end.size;
     *search = (struct memtable_search){ .automaton = w->search->automaton,
                                         .begin = w->task->begin,
                                         .end = w->task->end,
                                         .stop = w->search->stop,
                                         .stop_context = w->search->stop_context };
+    if (task->whole) { /* else each part would go over all of the list */
+        search->list_after = search_list_after(w->plan->regex, memtable, partial);
+    }
 }
 
 static int open_source(struct walk *w)
 {
     if (w->source->memtable) {
-        search_table(w, &w->own);
+        search_table(w, w->source->memtable, &w->own);
         return memtable_match_cursor_create(w->source->memtable, &w->own, &w->cursor);
     }
     const struct piece *piece = w->source->piece;
@@ -112,9 +117,9 @@ static int open_below(struct walk *w)
         status = NACRE_NO_MEMORY;
     }
     for (size_t i = 0; i < tables && status == NACRE_OK; i++) {
-        search_table(w, &w->tables[i]);
-        status =
-            memtable_match_cursor_create(view->tables[w->source->table + i]->memtable, &w->tables[i], &children[count]);
+        struct memtable *memtable = view->tables[w->source->table + i]->memtable;
+        search_table(w, memtable, &w->tables[i]);
+        status = memtable_match_cursor_create(memtable, &w->tables[i], &children[count]);
         count += status == NACRE_OK;
     }
     if (status == NACRE_OK) {
@@ -177,6 +182,20 @@ static int finish_batch(struct walk *w)
     return status;
 }
 
+/* The last key in `found` is one that the source has. */
+static int key_taken(struct walk *w)
+{
+    w->matches++;
+    if (++w->count < BATCH_KEYS) {
+        return NACRE_OK;
+    }
+    int status = finish_batch(w);
+    if (status == NACRE_OK && w->matches % STOP_KEYS == 0 && w->search->stop) {
+        status = w->search->stop(w->search->stop_context);
+    }
+    return status;
+}
+
 /* Takes the key that the cursor stands on with all its versions. */
 static int take_key(struct walk *w)
 {
@@ -200,36 +219,49 @@ static int take_key(struct walk *w)
         w->keys.size = found->at;
         return NACRE_OK;
     }
-    w->matches++;
-    if (++w->count < BATCH_KEYS) {
-        return NACRE_OK;
+    return key_taken(w);
+}
+
+static int walk_cursor(struct walk *w)
+{
+    int status = open_source(w);
+    if (status == NACRE_OK) {
+        cursor_first(w->cursor);
     }
-    status = finish_batch(w);
-    if (status == NACRE_OK && w->matches % STOP_KEYS == 0 && w->search->stop) {
-        status = w->search->stop(w->search->stop_context);
+    while (status == NACRE_OK && w->cursor->valid) {
+        status = take_key(w);
     }
-    return status;
+    return status == NACRE_OK ? w->cursor->status : status;
+}
+
+static int walk_list(struct walk *w)
+{
+    struct memtable_scan scan = {
+        .table = w->source->memtable, .search = &w->own, .part = w->task->part, .parts = w->task->parts
+    };
+    struct entry entry;
+    int status = NACRE_OK;
+    search_table(w, w->source->memtable, &w->own);
+    while (status == NACRE_OK && memtable_scan_next(&scan, w->plan->sequence, &entry)) {
+        w->found[w->count] = (struct found){ w->keys.size, entry.key.size, is_live(w, &entry) };
+        status = buffer_append(&w->keys, entry.key.data, entry.key.size);
+        if (status == NACRE_OK) {
+            status = key_taken(w);
+        }
+    }
+    return status == NACRE_OK ? scan.status : status;
 }
 
 int count_walk(const struct count_plan *plan, const struct count_task *task, struct search *search, uint64_t *live,
                uint64_t *matches)
 {
     struct walk w = { .plan = plan, .task = task, .source = &plan->sources[task->source], .search = search };
-    int status = open_source(&w);
-    if (status == NACRE_OK) {
-        cursor_first(w.cursor);
-    }
-    while (status == NACRE_OK && w.cursor->valid) {
-        status = take_key(&w);
-    }
-    if (status == NACRE_OK) {
-        status = w.cursor->status;
-    }
+    int status = task->parts ? walk_list(&w) : walk_cursor(&w);
     if (status == NACRE_OK) {
         status = finish_batch(&w);
     }
     if (w.source->memtable && search->report) {
-        search->report->strategy = "walk";
+        search->report->strategy = task->parts ? "list" : "walk";
         search->report->keys_run += w.own.keys_run;
     }
     cursor_close(w.below);

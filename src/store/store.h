@@ -153,7 +153,7 @@ int view_seal(nacre_collection *, struct table *fresh, struct view *memory); /* 
 struct view *view_alloc(size_t tables);
 void view_publish(void *context, void *owner, struct version *, struct memtable *flushed); /* tree_env.publish */
 void views_free_retired(nacre_store *); /* grace period, then free; the housekeeper and nacre_reclaim */
-int table_create(nacre_store *, struct table **);
+int table_create(nacre_store *, const struct kind *, struct table **);
 void table_release(struct table *);
 
 /* ---- writing (commit.c) ---- */

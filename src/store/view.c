@@ -16,13 +16,13 @@ struct view *view_alloc(size_t tables)
     return view;
 }
 
-int table_create(nacre_store *store, struct table **table)
+int table_create(nacre_store *store, const struct kind *kind, struct table **table)
 {
     struct table *fresh = memory_zalloc(sizeof *fresh);
     if (!fresh) {
         return NACRE_NO_MEMORY;
     }
-    int status = memtable_create(store->chunks, &fresh->memtable);
+    int status = memtable_create(store->chunks, kind->match_cursor != NULL, &fresh->memtable);
     if (status != NACRE_OK) {
         memory_free(fresh);
         return status;

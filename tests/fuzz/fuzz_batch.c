@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct reader reader = reader_of(slice_of(data, size));
     struct batch_op op;
     uint64_t sequence = 0, entries = 0;
-    must(chunk_pool_create(0, &pool) == NACRE_OK && memtable_create(pool, &memtable) == NACRE_OK);
+    must(chunk_pool_create(0, &pool) == NACRE_OK && memtable_create(pool, false, &memtable) == NACRE_OK);
     while (sequence < OPS_MOST && batch_decode(&reader, &op)) {
         must(lies_within(op.key, data, size) && lies_within(op.value, data, size));
         check_again(&op, &again);

@@ -368,6 +368,7 @@ static void make_limits(uint64_t seed)
                                           .spans = 3 + seed % 5,
                                           .merge_keys = seed % 40,
                                           .seek_steps = 1 + (unsigned)(seed % 4),
+                                          .tree_keys = 1 + seed / 2 % 9,
                                           .give_up_ns = seed % 2 ? 0 : 2000000 };
 }
 

@@ -68,13 +68,13 @@ static int mock_decide(struct automaton *a, nacre_slice key, bool *wanted)
 void mock_automaton_init(struct mock_automaton *m, enum mock_kind kind, nacre_slice bytes)
 {
     *m = (struct mock_automaton){ .kind = kind, .bytes = bytes };
-    m->automaton = (struct automaton){ kind == MOCK_EVERYTHING ? ALL
-                                       : kind == MOCK_NOTHING  ? DEAD
-                                       : kind == MOCK_UNSURE   ? UNSURE
-                                                               : FIRST,
-                                       ALL,
-                                       UNSURE,
-                                       mock_run,
-                                       mock_accepts,
-                                       mock_decide };
+    m->automaton = (struct automaton){ .start = kind == MOCK_EVERYTHING ? ALL
+                                                : kind == MOCK_NOTHING  ? DEAD
+                                                : kind == MOCK_UNSURE   ? UNSURE
+                                                                        : FIRST,
+                                       .all = ALL,
+                                       .unsure = UNSURE,
+                                       .run = mock_run,
+                                       .accepts = mock_accepts,
+                                       .decide = mock_decide };
 }

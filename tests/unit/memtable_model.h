@@ -144,7 +144,7 @@ static inline struct memtable *table_create(struct chunk_pool **pool)
 {
     struct memtable *table = NULL;
     assert_int_equal(chunk_pool_create((uint64_t)64 << 20, pool), NACRE_OK);
-    assert_int_equal(memtable_create(*pool, &table), NACRE_OK);
+    assert_int_equal(memtable_create(*pool, true, &table), NACRE_OK);
     return table;
 }
 

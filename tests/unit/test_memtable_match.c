@@ -14,6 +14,7 @@ struct fixture {
     struct memtable_search search;
     struct cursor *cursor;
     uint64_t random;
+    uint64_t list_after;
 };
 
 static void put_random(struct fixture *f, enum key_shape shape, uint8_t *bytes, uint64_t sequences)
@@ -48,7 +49,9 @@ static bool inside(const struct memtable_search *search, nacre_slice key)
 static void open_cursor(struct fixture *f, enum mock_kind kind, nacre_slice bytes, nacre_slice begin, nacre_slice end)
 {
     mock_automaton_init(&f->mock, kind, bytes);
-    f->search = (struct memtable_search){ .automaton = &f->mock.automaton, .begin = begin, .end = end };
+    f->search = (struct memtable_search){
+        .automaton = &f->mock.automaton, .begin = begin, .end = end, .list_after = f->list_after
+    };
     assert_int_equal(memtable_match_cursor_create(f->table, &f->search, &f->cursor), NACRE_OK);
     for (size_t i = 0; i < f->all.count; i++) {
         if (mock_wants(&f->mock, f->all.entries[i].key) && inside(&f->search, f->all.entries[i].key))
@@ -88,6 +91,7 @@ static void with_every_automaton(void (*check)(struct fixture *, enum key_shape,
         struct fixture f;
         fixture_create(&f, (enum key_shape)shape, puts_of(shape), 70 + (uint64_t)shape);
         for (int kind = 0; kind < 4 * MOCK_KINDS; kind++) {
+            f.list_after = (uint64_t)kind % 3 * 7; /* never, or soon */
             nacre_slice from = { NULL, 0 }, to = { NULL, 0 };
             if (kind >= 2 * MOCK_KINDS) {
                 from = random_key(&f.random, (enum key_shape)shape, begin);
@@ -169,11 +173,12 @@ static void random_walks_with_changes_of_direction_agree(void **state)
 }
 
 /* Between the steps of a walk new keys come in, which grow, split and replace the nodes the cursor stands in. */
-static void walk_while_putting(int shape, bool forward)
+static void walk_while_putting(int shape, bool forward, uint64_t list_after)
 {
     uint8_t *bytes = malloc(KEY_ROOM);
     struct fixture f;
     fixture_create(&f, (enum key_shape)shape, puts_of(shape) / 4, 90 + (uint64_t)shape + (forward ? 0 : 10));
+    f.list_after = list_after;
     open_cursor(&f, MOCK_CONTAINS, (nacre_slice){ shape == KEYS_BYTES ? "b" : "a", 1 }, (nacre_slice){ NULL, 0 },
                 (nacre_slice){ NULL, 0 });
     size_t met = 0;
@@ -206,8 +211,10 @@ static void a_walk_misses_nothing_old_while_nodes_are_replaced_under_it(void **s
 {
     (void)state;
     for (int shape = 0; shape < KEY_SHAPES; shape++) {
-        walk_while_putting(shape, true);
-        walk_while_putting(shape, false);
+        for (uint64_t list_after = 0; list_after < 40; list_after += 13) {
+            walk_while_putting(shape, true, list_after);
+            walk_while_putting(shape, false, list_after);
+        }
     }
 }
 
@@ -228,9 +235,8 @@ static void *put_many(void *context)
     return NULL;
 }
 
-static void nothing_old_is_missed_while_threads_put(void **state)
+static void walk_while_threads_put(uint64_t list_after)
 {
-    (void)state;
     struct fixture f;
     fixture_create(&f, KEYS_TINY, 0, 1);
     for (unsigned i = 0; i < 4096; i += 3) {
@@ -239,6 +245,7 @@ static void nothing_old_is_missed_while_threads_put(void **state)
         put_text(f.table, key, "old", 1 + i);
         model_put(&f.all, &(struct entry){ slice_text(key), slice_text("old"), 1 + i, 0, ENTRY_PUT });
     }
+    f.list_after = list_after;
     open_cursor(&f, MOCK_CONTAINS, slice_text("7"), (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 });
     pthread_t threads[2];
     struct putter putters[2] = { { f.table, 1 }, { f.table, 2 } };
@@ -260,6 +267,13 @@ static void nothing_old_is_missed_while_threads_put(void **state)
         pthread_join(threads[i], NULL);
     close_cursor(&f);
     fixture_free(&f);
+}
+
+static void nothing_old_is_missed_while_threads_put(void **state)
+{
+    (void)state;
+    walk_while_threads_put(0);
+    walk_while_threads_put(100);
 }
 
 static void fill_paths(struct memtable *table, unsigned count)
@@ -333,6 +347,32 @@ static void a_walk_that_finds_nothing_asks_whether_to_stop(void **state)
     fixture_free(&f);
 }
 
+static void a_cursor_that_meets_few_wanted_keys_leaves_the_tree(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_create(&f, KEYS_TINY, 0, 1);
+    fill_paths(f.table, 5000);
+    put_text(f.table, "#", "v", 10000);
+    put_text(f.table, "/#", "v", 10000);
+    f.list_after = 100;
+    open_cursor(&f, MOCK_CONTAINS, slice_text("#"), (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 });
+    cursor_first(f.cursor);
+    assert_int_equal(f.cursor->entry.key.size, 1);
+    cursor_next(f.cursor);
+    assert_int_equal(f.cursor->entry.key.size, 2);
+    cursor_next(f.cursor);
+    assert_false(f.cursor->valid);
+    assert_in_range(f.search.keys_run, 5102, 5103); /* the list was gone over once */
+    cursor_last(f.cursor);
+    assert_int_equal(f.cursor->entry.key.size, 2);
+    cursor_next(f.cursor);
+    assert_false(f.cursor->valid);
+    assert_in_range(f.search.keys_run, 5102, 5103); /* and never again */
+    close_cursor(&f);
+    fixture_free(&f);
+}
+
 static void samples_cut_a_table_in_parts_of_about_the_same_size(void **state)
 {
     (void)state;
@@ -374,6 +414,7 @@ int main(void)
         cmocka_unit_test(random_walks_with_changes_of_direction_agree),
         cmocka_unit_test(a_walk_misses_nothing_old_while_nodes_are_replaced_under_it),
         cmocka_unit_test(nothing_old_is_missed_while_threads_put),
+        cmocka_unit_test(a_cursor_that_meets_few_wanted_keys_leaves_the_tree),
         cmocka_unit_test(samples_cut_a_table_in_parts_of_about_the_same_size),
         cmocka_unit_test(a_prefix_is_found_without_walking_the_rest),
         cmocka_unit_test(a_decision_that_fails_is_the_cursors_status_until_the_next_seek),

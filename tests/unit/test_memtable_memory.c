@@ -273,10 +273,10 @@ static void creation_without_memory_says_so(void **state)
     memory_set_fault(NULL, NULL);
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     memory_set_fault(fail_unless_allowed, NULL);
-    assert_int_equal(memtable_create(pool, &table), NACRE_NO_MEMORY);
+    assert_int_equal(memtable_create(pool, false, &table), NACRE_NO_MEMORY);
     assert_null(chunk_pool_take(pool));
     memory_set_fault(NULL, NULL);
-    assert_int_equal(memtable_create(pool, &table), NACRE_OK);
+    assert_int_equal(memtable_create(pool, false, &table), NACRE_OK);
     memory_set_fault(fail_unless_allowed, NULL);
     assert_int_equal(memtable_cursor_create(table, &cursor), NACRE_NO_MEMORY);
     memory_set_fault(NULL, NULL);
@@ -396,7 +396,7 @@ static void a_thousand_small_tables_take_little_memory(void **state)
     uint64_t bytes = 0;
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     for (int i = 0; i < TABLES; i++) {
-        assert_int_equal(memtable_create(pool, &tables[i]), NACRE_OK);
+        assert_int_equal(memtable_create(pool, false, &tables[i]), NACRE_OK);
         for (uint64_t sequence = 1; sequence <= 10; sequence++) {
             char key[8];
             snprintf(key, sizeof key, "%llu", (unsigned long long)sequence);

@@ -89,7 +89,7 @@ static void a_power_cut_at_any_call_keeps_what_was_flushed(void **unused)
             f.event_count--;
         }
         memtable_unref(f.memtable);
-        assert_int_equal(memtable_create(f.chunks, &f.memtable), NACRE_OK);
+        assert_int_equal(memtable_create(f.chunks, false, &f.memtable), NACRE_OK);
         f.sequence = f.flushed_sequence = f.sequence + 1;
         f.snapshot_count = 0;
         assert_int_equal(run_history(&f, 22), NACRE_OK);

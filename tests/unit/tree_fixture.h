@@ -196,7 +196,7 @@ static inline void fixture_open(struct fixture *f, const struct kind *kind, uint
     assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .collection = 1, .create = &words }),
                      NACRE_OK);
     assert_int_equal(fixture_load(f), NACRE_OK);
-    assert_int_equal(memtable_create(f->chunks, &f->memtable), NACRE_OK);
+    assert_int_equal(memtable_create(f->chunks, false, &f->memtable), NACRE_OK);
 }
 
 static inline void fixture_close(struct fixture *f)
@@ -242,7 +242,7 @@ static inline int fixture_flush(struct fixture *f)
     if (status == NACRE_OK) {
         f->flushed_sequence = f->sequence;
         memtable_unref(f->memtable);
-        assert_int_equal(memtable_create(f->chunks, &f->memtable), NACRE_OK);
+        assert_int_equal(memtable_create(f->chunks, false, &f->memtable), NACRE_OK);
     }
     return status;
 }
