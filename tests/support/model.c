@@ -195,6 +195,34 @@ static const char *compare_gets(const struct model *m, nacre_collection *collect
     return NULL;
 }
 
+/* All at once, in an order of its own, some of them twice. */
+static const char *compare_multi_get(const struct model *m, nacre_collection *collection, unsigned c,
+                                     nacre_snapshot *snapshot)
+{
+    enum { ASKED = MODEL_KEYS + 7 };
+    nacre_read_options options = NACRE_READ_OPTIONS_INIT;
+    nacre_slice asked[ASKED];
+    nacre_value values[ASKED];
+    int statuses[ASKED];
+    const char *wrong = NULL;
+    options.snapshot = snapshot;
+    for (unsigned i = 0; i < ASKED; i++) {
+        asked[i] = model_key(i * 37 % MODEL_KEYS);
+    }
+    if (nacre_multi_get(collection, asked, ASKED, &options, values, statuses) != NACRE_OK) {
+        return differ("nacre_multi_get failed", c, 0, 0);
+    }
+    for (unsigned i = 0; i < ASKED; i++) {
+        uint32_t want = m->values[c][i * 37 % MODEL_KEYS];
+        bool right = want ? statuses[i] == NACRE_OK && same(values[i].slice, want) : statuses[i] == NACRE_NOT_FOUND;
+        if (!right && !wrong) {
+            wrong = differ("multi_get gives something else", c, i * 37 % MODEL_KEYS, want);
+        }
+        nacre_value_release(&values[i]);
+    }
+    return wrong;
+}
+
 const char *model_compare(const struct model *m, nacre_collection *collections[MODEL_COLLECTIONS],
                           nacre_snapshot *snapshot)
 {
@@ -203,6 +231,7 @@ const char *model_compare(const struct model *m, nacre_collection *collections[M
         if ((wrong = compare_scan(m, collections[c], c, snapshot, false)) ||
             (wrong = compare_scan(m, collections[c], c, snapshot, true)) ||
             (wrong = compare_gets(m, collections[c], c, snapshot)) ||
+            (wrong = compare_multi_get(m, collections[c], c, snapshot)) ||
             (m->kinds[c] == NACRE_STRINGS && (wrong = model_compare_searches(m, collections[c], c, snapshot)))) {
             return wrong;
         }
