@@ -143,23 +143,24 @@ static bool same(nacre_slice got, uint32_t number)
 }
 
 static const char *compare_scan(const struct model *m, nacre_collection *collection, unsigned c,
-                                nacre_snapshot *snapshot, bool reverse)
+                                nacre_snapshot *snapshot, bool reverse, nacre_slice prefix)
 {
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
     nacre_cursor *cursor;
     const char *wrong = NULL;
     options.snapshot = snapshot;
     options.reverse = reverse;
+    options.prefix = prefix;
     if (nacre_scan(collection, &options, &cursor) != NACRE_OK) {
         return differ("nacre_scan failed", c, 0, 0);
     }
     for (unsigned n = 0; n < MODEL_KEYS && !wrong; n++) {
         unsigned i = reverse ? MODEL_KEYS - 1 - n : n;
         uint32_t want = m->values[c][i];
-        if (want == 0) {
+        nacre_slice key = model_key(i);
+        if (want == 0 || key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0) {
             continue;
         }
-        nacre_slice key = model_key(i);
         if (!nacre_cursor_valid(cursor)) {
             wrong = differ(reverse ? "a reverse scan ends before it" : "a scan ends before it", c, i, want);
         } else if (nacre_cursor_key(cursor).size != key.size ||
@@ -195,6 +196,23 @@ static const char *compare_gets(const struct model *m, nacre_collection *collect
     return NULL;
 }
 
+/* Prefixes of a few keys, which the model itself chooses: the same in each run. */
+static const char *compare_prefixes(const struct model *m, nacre_collection *collection, unsigned c,
+                                    nacre_snapshot *snapshot)
+{
+    const char *wrong = NULL;
+    uint64_t seed = 4711;
+    for (unsigned i = 0; i < MODEL_KEYS; i++) {
+        seed = (seed ^ m->values[c][i]) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    }
+    for (unsigned n = 0; n < 3 && !wrong; n++) {
+        nacre_slice prefix = model_key((unsigned)(model_random(&seed) % MODEL_KEYS));
+        prefix.size = 1 + model_random(&seed) % prefix.size;
+        wrong = compare_scan(m, collection, c, snapshot, n % 2, prefix);
+    }
+    return wrong;
+}
+
 /* All at once, in an order of its own, some of them twice. */
 static const char *compare_multi_get(const struct model *m, nacre_collection *collection, unsigned c,
                                      nacre_snapshot *snapshot)
@@ -226,10 +244,12 @@ static const char *compare_multi_get(const struct model *m, nacre_collection *co
 const char *model_compare(const struct model *m, nacre_collection *collections[MODEL_COLLECTIONS],
                           nacre_snapshot *snapshot)
 {
+    const nacre_slice all = { NULL, 0 };
     for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
         const char *wrong;
-        if ((wrong = compare_scan(m, collections[c], c, snapshot, false)) ||
-            (wrong = compare_scan(m, collections[c], c, snapshot, true)) ||
+        if ((wrong = compare_scan(m, collections[c], c, snapshot, false, all)) ||
+            (wrong = compare_scan(m, collections[c], c, snapshot, true, all)) ||
+            (wrong = compare_prefixes(m, collections[c], c, snapshot)) ||
             (wrong = compare_gets(m, collections[c], c, snapshot)) ||
             (wrong = compare_multi_get(m, collections[c], c, snapshot)) ||
             (m->kinds[c] == NACRE_STRINGS && (wrong = model_compare_searches(m, collections[c], c, snapshot)))) {
