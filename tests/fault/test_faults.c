@@ -5,10 +5,12 @@
 #include "support/model.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
+#undef fail
+#include "store/search_count.h"
 
 #define BATCHES 60
 
-struct run {
+struct attempt {
     nacre_os *os;
     nacre_options options;
     nacre_store *store;
@@ -17,24 +19,26 @@ struct run {
     uint32_t next_value;
     struct model states[BATCHES + 1];
     unsigned tried, acknowledged; /* batches; the states between may be there */
+    uint32_t searchers;           /* threads of a count */
 };
 
 static _Thread_local bool quiet; /* this thread's allocations do not fail */
 
-static struct run *new_run(void)
+static struct attempt *new_attempt(void)
 {
-    struct run *r = calloc(1, sizeof *r);
+    struct attempt *r = calloc(1, sizeof *r);
     r->os = os_memory_create();
     r->options = (nacre_options)NACRE_OPTIONS_INIT;
     r->options.os = r->os;
     r->options.memory_budget = 32 << 20;
     r->options.write_timeout_ms = 200;
     r->seed = 99;
+    r->searchers = 1;
     r->states[0].kinds[1] = NACRE_STRINGS;
     return r;
 }
 
-static int open_store(struct run *r)
+static int open_store(struct attempt *r)
 {
     int status = nacre_open("/store", &r->options, &r->store);
     if (status == NACRE_OK) {
@@ -49,7 +53,7 @@ static int open_store(struct run *r)
     return status;
 }
 
-static void close_store(struct run *r)
+static void close_store(struct attempt *r)
 {
     for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
         nacre_collection_close(r->collections[c]);
@@ -67,22 +71,22 @@ static bool documented(int status)
 }
 
 /* Right, or failed as documented. */
-static int search_one(struct run *r, unsigned pattern, bool reverse)
+static int search_one(struct attempt *r, unsigned pattern, bool reverse)
 {
     nacre_regex_options options = NACRE_REGEX_OPTIONS_INIT;
     int status;
-    options.parallelism = 1;
+    options.parallelism = r->searchers;
     options.reverse = reverse;
     const char *wrong = model_compare_search(&r->states[r->tried], r->collections[1], 1, pattern, &options, &status);
     if (wrong) {
         fprintf(stderr, "%s (%s)\n", wrong, nacre_last_error());
-        fail();
+        assert_true(false);
     }
     assert_true(documented(status));
     return status;
 }
 
-static void search_some(struct run *r, unsigned n)
+static void search_some(struct attempt *r, unsigned n)
 {
     for (unsigned i = 0; i < 3; i++) {
         (void)search_one(r, (n + 7 * i) % MODEL_PATTERNS, i % 2);
@@ -91,7 +95,7 @@ static void search_some(struct run *r, unsigned n)
 
 /* Writes, flushes and merges; goes on after failures as a stubborn user would. A batch that failed ends the acknowledged line: the model cannot
    know whether it is there, so the next ones are not tried. */
-static void work(struct run *r)
+static void work(struct attempt *r)
 {
     nacre_batch *batch;
     if (nacre_batch_create(&batch) != NACRE_OK) {
@@ -127,7 +131,7 @@ static void work(struct run *r)
     nacre_batch_free(batch);
 }
 
-static void check_line(struct run *r, const char *what, uint64_t nth)
+static void check_line(struct attempt *r, const char *what, uint64_t nth)
 {
     const char *wrong = "";
     for (unsigned state = r->tried + 1; wrong && state-- > r->acknowledged;) {
@@ -136,11 +140,11 @@ static void check_line(struct run *r, const char *what, uint64_t nth)
     if (wrong) {
         fprintf(stderr, "%s, call %llu: none of the states %u to %u: %s\n", what, (unsigned long long)nth,
                 r->acknowledged, r->tried, wrong);
-        fail();
+        assert_true(false);
     }
 }
 
-static void finish(struct run *r, const char *what, uint64_t nth)
+static void finish(struct attempt *r, const char *what, uint64_t nth)
 {
     if (r->store) {
         close_store(r);
@@ -151,7 +155,7 @@ static void finish(struct run *r, const char *what, uint64_t nth)
     if (status != NACRE_OK) {
         fprintf(stderr, "%s, call %llu: the next open gave %s: %s\n", what, (unsigned long long)nth,
                 nacre_status_name(status), nacre_last_error());
-        fail();
+        assert_true(false);
     }
     check_line(r, what, nth);
     close_store(r);
@@ -167,13 +171,13 @@ static unsigned scale(void)
 
 static void each_file_call(enum os_fault fault, bool sticky, const char *what)
 {
-    struct run *r = new_run();
+    struct attempt *r = new_attempt();
     work(r);
     uint64_t calls = os_memory_calls(r->os);
     finish(r, "no fault", 0);
     uint64_t stride = calls / (90 * scale()) + 1;
     for (uint64_t nth = 1; nth < calls; nth += stride) {
-        r = new_run();
+        r = new_attempt();
         os_memory_fail(r->os, nth, fault, sticky);
         work(r);
         finish(r, what, nth);
@@ -212,7 +216,7 @@ static void an_allocation_that_fails_loses_nothing(void **state)
 {
     (void)state;
     struct nth_allocation nth = { UINT64_MAX };
-    struct run *r = new_run();
+    struct attempt *r = new_attempt();
     memory_set_fault(nth_fails, &nth);
     work(r);
     memory_set_fault(NULL, NULL);
@@ -220,7 +224,7 @@ static void an_allocation_that_fails_loses_nothing(void **state)
     finish(r, "no fault", 0);
     uint64_t stride = allocations / (150 * scale()) + 1;
     for (uint64_t n = 1; n < allocations; n += stride) {
-        r = new_run();
+        r = new_attempt();
         nth.left = n;
         memory_set_fault(nth_fails, &nth);
         work(r);
@@ -230,9 +234,9 @@ static void an_allocation_that_fails_loses_nothing(void **state)
 }
 
 /* A store whose segments are read call by call; some of it is in memory. */
-static struct run *run_to_search(void)
+static struct attempt *attempt_to_search(void)
 {
-    struct run *r = new_run();
+    struct attempt *r = new_attempt();
     work(r);
     assert_int_equal(r->acknowledged, BATCHES);
     assert_ok(nacre_tune(r->store, "segment_map", "0"));
@@ -242,12 +246,12 @@ static struct run *run_to_search(void)
     return r;
 }
 
-static void an_allocation_that_fails_in_a_search_gives_no_wrong_answer(void **state)
+static void fail_allocations_of_searches(uint32_t searchers)
 {
-    (void)state;
-    struct run *r = run_to_search();
+    struct attempt *r = attempt_to_search();
     struct nth_allocation nth;
     unsigned failed = 0;
+    r->searchers = searchers;
     for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
         bool all = false;
         for (uint64_t n = 1; !all; n++) {
@@ -265,10 +269,25 @@ static void an_allocation_that_fails_in_a_search_gives_no_wrong_answer(void **st
     finish(r, "allocations that fail in searches", 0);
 }
 
+static void an_allocation_that_fails_in_a_search_gives_no_wrong_answer(void **state)
+{
+    (void)state;
+    fail_allocations_of_searches(1);
+}
+
+static void an_allocation_that_fails_on_any_of_many_threads_gives_no_wrong_answer(void **state)
+{
+    (void)state;
+    const struct count_limits usual = count_limits;
+    count_limits = (struct count_limits){ .part_entries = 8, .table_part_entries = 4, .spans = 4, .seek_steps = 2 };
+    fail_allocations_of_searches(3);
+    count_limits = usual;
+}
+
 static void a_read_that_fails_in_a_search_gives_no_wrong_answer(void **state)
 {
     (void)state;
-    struct run *r = run_to_search();
+    struct attempt *r = attempt_to_search();
     unsigned failed = 0;
     for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
         for (uint64_t nth = 1, calls = 1; nth <= calls; nth++) {
@@ -289,7 +308,7 @@ static void a_read_that_fails_in_a_search_gives_no_wrong_answer(void **state)
 static void a_failed_sync_of_the_log_makes_the_store_read_only_until_resumed(void **state)
 {
     (void)state;
-    struct run *r = new_run();
+    struct attempt *r = new_attempt();
     assert_ok(open_store(r));
     nacre_write_options disk = NACRE_WRITE_OPTIONS_INIT;
     disk.durability = NACRE_DISK;
@@ -321,7 +340,7 @@ static void a_failed_sync_of_the_log_makes_the_store_read_only_until_resumed(voi
 static void a_full_disk_makes_the_store_read_only_and_resume_brings_it_back(void **state)
 {
     (void)state;
-    struct run *r = new_run();
+    struct attempt *r = new_attempt();
     assert_ok(open_store(r));
     char value[1000];
     memset(value, 'x', sizeof value);
@@ -362,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_from_any_call_on_loses_nothing),
         cmocka_unit_test(an_allocation_that_fails_loses_nothing),
         cmocka_unit_test(an_allocation_that_fails_in_a_search_gives_no_wrong_answer),
+        cmocka_unit_test(an_allocation_that_fails_on_any_of_many_threads_gives_no_wrong_answer),
         cmocka_unit_test(a_read_that_fails_in_a_search_gives_no_wrong_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
