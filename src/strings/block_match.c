@@ -8,9 +8,16 @@
 #include "strings/block_match.h"
 #include "strings/literal_scan.h"
 
-#define DEPTHS   (2u * 255u + 2u) /* of narrow blocks */
-#define STRIDE   4u               /* bytes that are run without a look at where the key ends */
-#define FEW_HITS 12u              /* keys that a scan found, up to which they are run one by one */
+#define DEPTHS        (2u * 255u + 2u) /* of narrow blocks */
+#define LITERALS_MOST 6u
+#define STRIDE        4u  /* bytes that are run without a look at where the key ends */
+#define FEW_HITS      12u /* keys that a scan found, up to which they are run one by one */
+
+/* With many literals the automaton is quicker than a scan for each. */
+static bool are_few(const struct literal_set *set)
+{
+    return set->count > 0 && set->count <= LITERALS_MOST;
+}
 
 void block_matcher_begin(struct block_matcher *m, const struct search *search)
 {
@@ -18,11 +25,11 @@ void block_matcher_begin(struct block_matcher *m, const struct search *search)
     memset(m, 0, sizeof *m);
     m->dfa = m->ascii = (struct dfa *)search->automaton;
     m->bytes = regex_syntax(search->regex)->bytes;
-    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && analysis->literals.count) {
+    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && are_few(&analysis->literals)) {
         m->literals = &analysis->literals;
         m->at_end = analysis->at_end;
         m->enough = true;
-    } else if (analysis->required.count) {
+    } else if (are_few(&analysis->required)) {
         m->literals = &analysis->required;
         m->at_end = analysis->required_at_end;
     }

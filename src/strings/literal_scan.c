@@ -293,6 +293,31 @@ __attribute__((target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt"))) static uint
 }
 #endif
 
+/* ---- ends of keys ---- */
+
+/* Compares the last 8 bytes of each key, as far as they are its own, with the literal's; what is left is compared in full. */
+static uint64_t scan_ends(const struct scan *s)
+{
+    const struct key_block *b = s->block;
+    const struct block_layout *layout = s->layout;
+    uint32_t most = s->literal->size < 8 ? s->literal->size : 8;
+    uint8_t tail[8] = { 0 };
+    memcpy(tail + 8 - most, s->literal->bytes + s->literal->size - most, most);
+    uint64_t wanted = load_u64(tail), maybe = 0, found = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        const uint8_t *end = layout->text + layout->begins[i + 1];
+        uint32_t own = i ? b->lens[i] : b->lens[0] + b->shared, size = own < most ? own : most;
+        uint64_t difference = (load_u64(end - 8) ^ wanted) >> (64 - 8 * size); /* size is at least 1 */
+        maybe |= (uint64_t)(difference == 0) << i;
+    }
+    for (; maybe; maybe &= maybe - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(maybe);
+        if (stands_at(b, layout, i, layout->begins[i + 1] - 1, s->literal, false))
+            found |= UINT64_C(1) << i;
+    }
+    return found;
+}
+
 uint64_t literal_scan(const struct key_block *b, const struct block_layout *layout, const struct literal *literal,
                       bool folded, bool at_end)
 {
@@ -305,6 +330,8 @@ uint64_t literal_scan(const struct key_block *b, const struct block_layout *layo
     struct scan s = {
         .block = b, .layout = layout, .literal = literal, .folded = folded, .at_end = at_end, .found = 0
     };
+    if (at_end && !folded)
+        return scan_ends(&s);
 #if defined(__x86_64__)
     switch (cpu_level()) {
     case CPU_AVX512:
