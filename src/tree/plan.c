@@ -196,45 +196,75 @@ static size_t choose_end(const struct plan *plan, const struct weights *w, nacre
     return w->count;
 }
 
-/* Weighs pieces until what they hold is well over the budget; *end becomes the unit's end, empty when it is open. */
+/* The candidates that are weighed so far: the first `used`, with their sample keys. */
+struct weighing {
+    const struct plan *plan;
+    struct key_range range;
+    struct candidate *list;
+    size_t count, used;
+    struct weights weights;
+    struct buffer *keys, room;
+    uint64_t begun; /* bytes of those that are weighed */
+};
+
+static int weigh_next(struct weighing *w)
+{
+    const struct plan *plan = w->plan;
+    const struct candidate *c = &w->list[w->used];
+    bool target = plan->target_exists && c->run == plan->after_run - 1;
+    bool lone = !target && is_movable(plan, c->piece) && plan_is_lone(plan, c->piece, c->run, &w->room);
+    int status = weigh_piece(&w->weights, c->piece, &w->range, target, lone, &w->keys[w->used++]);
+    w->begun += c->piece->bytes;
+    return status;
+}
+
+/* Weighs pieces from left to right until they hold well over the budget, and then those that begin before the end that this gives: each of
+   them has a share in the unit, and all may begin at one key. *at is as choose_end gives it. */
+static int weigh(struct weighing *w, size_t *at, uint64_t *bytes)
+{
+    uint64_t enough = 2 * w->plan->budget;
+    nacre_slice end = { NULL, 0 };
+    int status = NACRE_OK;
+    for (bool more = true; status == NACRE_OK && more;) {
+        while (status == NACRE_OK && w->used < w->count &&
+               (w->begun <= enough || (end.size && slice_compare(w->list[w->used].piece->begin, end) < 0))) {
+            status = weigh_next(w);
+        }
+        if (status == NACRE_OK) {
+            qsort(w->weights.list, w->weights.count, sizeof *w->weights.list, compare_weights);
+            *at = choose_end(w->plan, &w->weights, w->range.begin, bytes);
+            end = *at < w->weights.count ? w->weights.list[*at].key : (nacre_slice){ NULL, 0 };
+            enough = end.size ? 0 : w->begun + 2 * w->plan->budget;
+            more = w->used < w->count && (!end.size || slice_compare(w->list[w->used].piece->begin, end) < 0);
+        }
+    }
+    return status;
+}
+
+/* *end becomes the unit's end, empty when it is open. */
 static int find_end(const struct plan *plan, nacre_slice from, struct buffer *end, uint64_t *bytes)
 {
-    struct candidate *list = NULL;
-    struct weights w = { 0 };
-    struct buffer room = { 0 }, *keys = NULL;
-    struct key_range range = { from, plan->within.end };
-    size_t count = 0, used = 0;
-    uint64_t begun = 0;
-    int status = list_candidates(plan, from, &list, &count);
-    if (status == NACRE_OK && !(keys = memory_zalloc(count * sizeof *keys + 1))) {
+    struct weighing w = { .plan = plan, .range = { from, plan->within.end } };
+    size_t at = 0;
+    int status = list_candidates(plan, from, &w.list, &w.count);
+    if (status == NACRE_OK && !(w.keys = memory_zalloc(w.count * sizeof *w.keys + 1))) {
         status = NACRE_NO_MEMORY;
     }
-    /* Pieces further right begin behind any cut: a bound alone is enough of them. */
-    while (status == NACRE_OK && used < count && begun <= 2 * plan->budget) {
-        const struct candidate *c = &list[used];
-        bool target = plan->target_exists && c->run == plan->after_run - 1;
-        bool lone = !target && is_movable(plan, c->piece) && plan_is_lone(plan, c->piece, c->run, &room);
-        status = weigh_piece(&w, c->piece, &range, target, lone, &keys[used]);
-        begun += c->piece->bytes;
-        used++;
-    }
-    if (status == NACRE_OK && used < count) {
-        status = add_weight(&w, (struct weight){ list[used].piece->begin, plan->budget, false, false });
+    if (status == NACRE_OK) {
+        status = weigh(&w, &at, bytes);
     }
     if (status == NACRE_OK) {
-        qsort(w.list, w.count, sizeof *w.list, compare_weights);
-        size_t at = choose_end(plan, &w, from, bytes);
-        nacre_slice key = at < w.count ? w.list[at].key : plan->within.end;
+        nacre_slice key = at < w.weights.count ? w.weights.list[at].key : plan->within.end;
         buffer_clear(end);
         status = buffer_append(end, key.data, key.size);
     }
-    for (size_t i = 0; i < used; i++) {
-        buffer_free(&keys[i]);
+    for (size_t i = 0; i < w.used; i++) {
+        buffer_free(&w.keys[i]);
     }
-    memory_free(keys);
+    memory_free(w.keys);
+    memory_free(w.weights.list);
     memory_free(w.list);
-    memory_free(list);
-    buffer_free(&room);
+    buffer_free(&w.room);
     return status;
 }
 

@@ -355,6 +355,30 @@ static void a_dropped_collection_gives_its_space_back(void **state)
     assert_int_equal(bytes_at_rest(segments, 0), 0);
 }
 
+/* Many runs over the same keys, of which the merge takes a part at a time: after the first part all begin at the same key. */
+static void a_merge_of_many_runs_reads_them_about_once(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(nacre_pause_compaction(f->store, 10000));
+    tune(f, "level0_runs", "64");
+    tune(f, "segment_bytes", "32768");
+    for (unsigned run = 0; run < 60; run++) {
+        for (unsigned n = 0; n < 100; n++) {
+            assert_ok(put_number(f->collection, n * 7 + run, run, 100));
+        }
+        assert_ok(nacre_flush(f->collection));
+    }
+    uint64_t flushed = stat_of(f, "segment_bytes");
+    assert_ok(nacre_compact(f->collection, text(""), text("")));
+    uint64_t read = stat_of(f, "merge_read_bytes"), merges = stat_of(f, "merges");
+    if (read > 3 * flushed || merges > 40) {
+        fprintf(stderr, "%llu bytes in %llu merges for %llu bytes\n", (unsigned long long)read,
+                (unsigned long long)merges, (unsigned long long)flushed);
+    }
+    assert_true(read <= 3 * flushed);
+    assert_true(merges <= 40);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -366,6 +390,7 @@ int main(void)
         TEST(memory_stays_near_its_budget),
         TEST(space_comes_back_by_itself_under_churn_and_after_deletes),
         TEST(a_dropped_collection_gives_its_space_back),
+        TEST(a_merge_of_many_runs_reads_them_about_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
