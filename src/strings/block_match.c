@@ -40,11 +40,6 @@ void block_matcher_end(struct block_matcher *m)
     key_block_walk_end(&m->walk);
 }
 
-static inline uint64_t low_bits(uint32_t count)
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 static bool is_absorbing(const struct dfa *dfa, automaton_state state)
 {
     return state <= dfa->automaton.unsure; /* dead, all and unsure are the first three rows */
@@ -144,7 +139,7 @@ static int run_block(struct block_matcher *m, struct dfa *dfa, const struct key_
 {
     uint64_t unsure = 0;
     if (b->flags & KEY_BLOCK_WIDE)
-        return decide_keys(m, dfa, b, shared_state, low_bits(b->count), wanted);
+        return decide_keys(m, dfa, b, shared_state, key_block_first(b->count), wanted);
     if (m->small && dfa == m->ascii && !(b->flags & KEY_BLOCK_NON_ASCII && !m->bytes)) {
         uint8_t state = small_dfa_run(m->small, m->small->start, b->shared_bytes, b->shared);
         *wanted = walk_small(m->small, b, state, &unsure);
@@ -163,7 +158,7 @@ static bool scan_literals(const struct block_matcher *m, const struct key_block 
     if (!set || (set->folded && !m->bytes && (b->flags & KEY_BLOCK_NON_ASCII)) ||
         (!m->bytes && (b->flags & KEY_BLOCK_NOT_UTF8)) || !block_layout_make(&layout, b))
         return false;
-    uint64_t all = low_bits(b->count);
+    uint64_t all = key_block_first(b->count);
     *found = 0;
     for (uint32_t i = 0; i < set->count && *found != all; i++)
         *found |= literal_scan(b, &layout, &set->items[i], set->folded, m->at_end);
@@ -172,7 +167,7 @@ static bool scan_literals(const struct block_matcher *m, const struct key_block 
 
 int block_match(struct block_matcher *m, const struct key_block *b, uint64_t *wanted)
 {
-    uint64_t found = low_bits(b->count);
+    uint64_t found = key_block_first(b->count);
     bool scanned = scan_literals(m, b, &found);
     *wanted = 0;
     if (scanned && (m->enough || found == 0)) {
@@ -185,7 +180,7 @@ int block_match(struct block_matcher *m, const struct key_block *b, uint64_t *wa
     if (state == AUTOMATON_DEAD)
         return NACRE_OK;
     if (state == automaton->all) {
-        *wanted = low_bits(b->count);
+        *wanted = key_block_first(b->count);
         return NACRE_OK;
     }
     if (scanned && (uint32_t)__builtin_popcountll(found) <= FEW_HITS)

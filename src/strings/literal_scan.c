@@ -196,18 +196,13 @@ static bool stands_at(const struct key_block *b, const struct block_layout *layo
            context_matches(b, layout, i, literal->bytes, literal->size - own, folded);
 }
 
-static inline uint64_t low_bits(uint32_t count) /* count <= 64 */
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 /* Keys from i on that share `depth` bytes (behind the block's shared ones) with key i. */
 static uint64_t heirs(const struct key_block *b, uint32_t i, uint32_t depth)
 {
     uint32_t after = i + 1;
     while (after < b->count && b->lcps[after] >= depth)
         after++;
-    return low_bits(after) & ~low_bits(i);
+    return key_block_first(after) & ~key_block_first(i);
 }
 
 struct scan {
@@ -229,7 +224,7 @@ static inline bool try_hit(struct scan *s, uint32_t i, uint32_t at)
         return false;
     }
     if (at < s->block->shared) {
-        s->found = low_bits(s->block->count);
+        s->found = key_block_first(s->block->count);
         return true;
     }
     s->found |= heirs(s->block, i, s->block->lcps[i] + (at - layout->begins[i]) + 1);
