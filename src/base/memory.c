@@ -59,6 +59,24 @@ void *memory_realloc(void *memory, size_t bytes)
     return checked(faulted(bytes) ? NULL : realloc(memory, bytes ? bytes : 1), bytes);
 }
 
+int memory_grow(void **items, size_t *capacity, size_t wanted, size_t item_bytes)
+{
+    size_t more, bytes;
+    if (wanted <= *capacity) {
+        return NACRE_OK;
+    }
+    if (!size_add(wanted, wanted / 2, &more) || !size_multiply(more, item_bytes, &bytes)) {
+        return fail(NACRE_NO_MEMORY, "%zu items of %zu bytes are too many", wanted, item_bytes);
+    }
+    void *moved = memory_realloc(*items, bytes);
+    if (!moved) {
+        return NACRE_NO_MEMORY;
+    }
+    *items = moved;
+    *capacity = more;
+    return NACRE_OK;
+}
+
 void memory_free(void *memory)
 {
     free(memory);

@@ -12,6 +12,9 @@ void *memory_realloc(void *memory, size_t bytes);
 void memory_free(void *memory);
 char *memory_strdup(const char *text);
 
+/* Room for at least `wanted` items, half as many again where it has to grow. NACRE_NO_MEMORY; the items stay. */
+int memory_grow(void **items, size_t *capacity, size_t wanted, size_t item_bytes);
+
 /* Pages straight from the system, for arenas: zeroed, 2 MiB aligned (huge pages are asked for) when bytes >= 2 MiB. */
 void *memory_map(size_t bytes);
 void memory_unmap(void *memory, size_t bytes);

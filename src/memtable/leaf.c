@@ -7,6 +7,7 @@
    3. A jump leads to a version further down the same chain.
    Any thread; hanging in is one compare-and-swap, no locks. */
 #include "memtable/leaf.h"
+#include "memtable/memtable.h"
 
 static inline size_t align8(size_t size)
 {
@@ -51,6 +52,7 @@ struct leaf *leaf_create(struct arena *arena, arena_lane *lane, const struct ent
         memcpy(leaf->bytes + key_at, entry->key.data, entry->key.size);
     version_init(version, entry, 0);
     atomic_init(&leaf->newest, version);
+    atomic_init(&leaf->below, MEMTABLE_BELOW_UNKNOWN);
     return leaf;
 }
 
@@ -139,4 +141,20 @@ bool leaf_add(struct leaf *leaf, struct version *version)
         if (atomic_compare_exchange_weak_explicit(link, &next, version, memory_order_release, memory_order_acquire))
             return true;
     }
+}
+
+static struct leaf *leaf_of_key(nacre_slice key)
+{
+    size_t before = LEAF_HEADER_BYTES + (key.size >= LEAF_LONG ? LEAF_LONG_BYTES : 0);
+    return (struct leaf *)(uintptr_t)((const uint8_t *)key.data - before);
+}
+
+enum memtable_below memtable_below(nacre_slice key)
+{
+    return (enum memtable_below)atomic_load_explicit(&leaf_of_key(key)->below, memory_order_relaxed);
+}
+
+void memtable_note_below(nacre_slice key, enum memtable_below below)
+{
+    atomic_store_explicit(&leaf_of_key(key)->below, (uint8_t)below, memory_order_relaxed);
 }

@@ -27,7 +27,8 @@ struct version {
 struct leaf {
     struct version *_Atomic newest; /* as version.next */
     uint16_t short_size;            /* of the key, or LEAF_LONG */
-    uint8_t bytes[];                /* the key; behind it, aligned to 8, the first version */
+    _Atomic uint8_t below; /* enum memtable_below: a note of readers; relaxed, it stands alone and comes true once */
+    uint8_t bytes[];       /* the key; behind it, aligned to 8, the first version */
 };
 #define LEAF_LONG         UINT16_MAX
 #define LEAF_LONG_BYTES   4u

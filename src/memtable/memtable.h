@@ -88,6 +88,17 @@ struct memtable_scan {
    is none, or scan->status says why not (what `stop` gave, NACRE_NO_MEMORY). */
 bool memtable_scan_next(struct memtable_scan *, uint64_t snapshot, struct entry *entry);
 
+/* What older tables and segments hold of a key of this table: a note that who looked there leaves with the key, for those who come later.
+   It stays true as long as the table is in use, since every version below is older than the table's own, and none is added there. Any thread.
+   `key` is the slice that a cursor or scan over the table gave, not a copy. */
+enum memtable_below {
+    MEMTABLE_BELOW_UNKNOWN,
+    MEMTABLE_BELOW_DEAD, /* nothing, or a delete */
+    MEMTABLE_BELOW_LIVE  /* a put that never expires */
+};
+enum memtable_below memtable_below(nacre_slice key);
+void memtable_note_below(nacre_slice key, enum memtable_below);
+
 /* Up to `count` keys that cut the table in parts of about the same size, ascending, appended as buffer_append_slice. Looks at the
    upper nodes alone, so a part may be some times larger than another. NACRE_NO_MEMORY. */
 int memtable_sample_keys(struct memtable *, size_t count, struct buffer *keys, size_t *made);

@@ -2,6 +2,10 @@
 
    Keys are taken in batches, so that the reads below are under way together. Where little lies below, the matches there are walked beside
    those of the source, but only once the source has shown that it has some: with few matches a look at each is cheaper.
+
+   What was found below a memtable's key is noted with the key, so that the next count need not look. "A put that never expires" is noted, and
+   believed, only while there are no range deletes: one that is older than the table's own version may cover the put, and both may be merged away
+   while the note stays. One that comes later is in this table or a newer one, which is flushed no sooner.
    One thread at a time; no locks. */
 #include "base/hash.h"
 #include "base/memory.h"
@@ -15,6 +19,7 @@
 struct found {
     size_t at, size; /* in walk.keys */
     bool live;
+    nacre_slice own; /* the key in the memtable itself; empty for segments */
 };
 
 struct walk {
@@ -64,6 +69,37 @@ static int open_source(struct walk *w)
     return piece->segment->kind->match_cursor(piece->reader, w->search, w->task->begin, w->task->end, &w->cursor);
 }
 
+/* ---- what is known of what lies below ---- */
+
+/* entry: the newest version below, NULL = none. */
+static void note(const struct walk *w, const struct found *found, const struct entry *entry)
+{
+    if (!found->own.size) {
+        return;
+    }
+    if (!entry || entry->type == ENTRY_DELETE) {
+        memtable_note_below(found->own, MEMTABLE_BELOW_DEAD);
+    } else if (entry->expiry_ms == 0 && !w->plan->ranges) {
+        memtable_note_below(found->own, MEMTABLE_BELOW_LIVE);
+    }
+}
+
+/* Counts the keys whose note says enough; the others stay in the batch. */
+static void use_notes(struct walk *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct found *found = &w->found[i];
+        enum memtable_below below = found->own.size ? memtable_below(found->own) : MEMTABLE_BELOW_UNKNOWN;
+        if (below == MEMTABLE_BELOW_LIVE && !w->plan->ranges) {
+            w->live--;
+        } else if (below != MEMTABLE_BELOW_DEAD) {
+            w->found[kept++] = *found;
+        }
+    }
+    w->count = kept;
+}
+
 /* ---- below, key by key ---- */
 
 /* The newest version below that the sequence sees. */
@@ -94,7 +130,10 @@ static int look_up_batch(struct walk *w)
         if (status == NACRE_OK) {
             entry.key = lookups[i].key;
             w->live -= is_live(w, &entry);
+            note(w, &w->found[i], &entry);
             pin_release(&pin);
+        } else if (status == NACRE_NOT_FOUND) {
+            note(w, &w->found[i], NULL);
         }
         status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
     }
@@ -158,7 +197,9 @@ static int step_batch(struct walk *w)
         if (!below->valid && below->status != NACRE_OK) {
             return below->status;
         }
-        w->live -= below->valid && order == 0 && is_live(w, &below->entry);
+        bool is_there = below->valid && order == 0;
+        w->live -= is_there && is_live(w, &below->entry);
+        note(w, &w->found[i], is_there ? &below->entry : NULL);
     }
     return NACRE_OK;
 }
@@ -171,6 +212,7 @@ static int finish_batch(struct walk *w)
     for (size_t i = 0; i < w->count; i++) {
         w->live += w->found[i].live;
     }
+    use_notes(w);
     if (w->count && w->source->below == BELOW_MERGED && !w->below && w->matches >= count_limits.merge_keys) {
         status = open_below(w);
     }
@@ -201,7 +243,8 @@ static int take_key(struct walk *w)
 {
     struct cursor *c = w->cursor;
     struct found *found = &w->found[w->count];
-    *found = (struct found){ w->keys.size, c->entry.key.size, false };
+    *found = (struct found){ w->keys.size, c->entry.key.size, false,
+                             w->source->memtable ? c->entry.key : (nacre_slice){ NULL, 0 } };
     int status = buffer_append(&w->keys, c->entry.key.data, c->entry.key.size);
     if (status != NACRE_OK) {
         return status;
@@ -243,7 +286,7 @@ static int walk_list(struct walk *w)
     int status = NACRE_OK;
     search_table(w, w->source->memtable, &w->own);
     while (status == NACRE_OK && memtable_scan_next(&scan, w->plan->sequence, &entry)) {
-        w->found[w->count] = (struct found){ w->keys.size, entry.key.size, is_live(w, &entry) };
+        w->found[w->count] = (struct found){ w->keys.size, entry.key.size, is_live(w, &entry), entry.key };
         status = buffer_append(&w->keys, entry.key.data, entry.key.size);
         if (status == NACRE_OK) {
             status = key_taken(w);

@@ -8,9 +8,16 @@
 #include "strings/block_match.h"
 #include "strings/literal_scan.h"
 
-#define DEPTHS   (2u * 255u + 2u) /* of narrow blocks */
-#define STRIDE   4u               /* bytes that are run without a look at where the key ends */
-#define FEW_HITS 12u              /* keys that a scan found, up to which they are run one by one */
+#define DEPTHS        (2u * 255u + 2u) /* of narrow blocks */
+#define LITERALS_MOST 6u
+#define STRIDE        4u  /* bytes that are run without a look at where the key ends */
+#define FEW_HITS      12u /* keys that a scan found, up to which they are run one by one */
+
+/* With many literals the automaton is quicker than a scan for each. */
+static bool are_few(const struct literal_set *set)
+{
+    return set->count > 0 && set->count <= LITERALS_MOST;
+}
 
 void block_matcher_begin(struct block_matcher *m, const struct search *search)
 {
@@ -18,11 +25,11 @@ void block_matcher_begin(struct block_matcher *m, const struct search *search)
     memset(m, 0, sizeof *m);
     m->dfa = m->ascii = (struct dfa *)search->automaton;
     m->bytes = regex_syntax(search->regex)->bytes;
-    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && analysis->literals.count) {
+    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && are_few(&analysis->literals)) {
         m->literals = &analysis->literals;
         m->at_end = analysis->at_end;
         m->enough = true;
-    } else if (analysis->required.count) {
+    } else if (are_few(&analysis->required)) {
         m->literals = &analysis->required;
         m->at_end = analysis->required_at_end;
     }
@@ -31,11 +38,6 @@ void block_matcher_begin(struct block_matcher *m, const struct search *search)
 void block_matcher_end(struct block_matcher *m)
 {
     key_block_walk_end(&m->walk);
-}
-
-static inline uint64_t low_bits(uint32_t count)
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
 }
 
 static bool is_absorbing(const struct dfa *dfa, automaton_state state)
@@ -137,7 +139,7 @@ static int run_block(struct block_matcher *m, struct dfa *dfa, const struct key_
 {
     uint64_t unsure = 0;
     if (b->flags & KEY_BLOCK_WIDE)
-        return decide_keys(m, dfa, b, shared_state, low_bits(b->count), wanted);
+        return decide_keys(m, dfa, b, shared_state, key_block_first(b->count), wanted);
     if (m->small && dfa == m->ascii && !(b->flags & KEY_BLOCK_NON_ASCII && !m->bytes)) {
         uint8_t state = small_dfa_run(m->small, m->small->start, b->shared_bytes, b->shared);
         *wanted = walk_small(m->small, b, state, &unsure);
@@ -156,7 +158,7 @@ static bool scan_literals(const struct block_matcher *m, const struct key_block 
     if (!set || (set->folded && !m->bytes && (b->flags & KEY_BLOCK_NON_ASCII)) ||
         (!m->bytes && (b->flags & KEY_BLOCK_NOT_UTF8)) || !block_layout_make(&layout, b))
         return false;
-    uint64_t all = low_bits(b->count);
+    uint64_t all = key_block_first(b->count);
     *found = 0;
     for (uint32_t i = 0; i < set->count && *found != all; i++)
         *found |= literal_scan(b, &layout, &set->items[i], set->folded, m->at_end);
@@ -165,7 +167,7 @@ static bool scan_literals(const struct block_matcher *m, const struct key_block 
 
 int block_match(struct block_matcher *m, const struct key_block *b, uint64_t *wanted)
 {
-    uint64_t found = low_bits(b->count);
+    uint64_t found = key_block_first(b->count);
     bool scanned = scan_literals(m, b, &found);
     *wanted = 0;
     if (scanned && (m->enough || found == 0)) {
@@ -178,7 +180,7 @@ int block_match(struct block_matcher *m, const struct key_block *b, uint64_t *wa
     if (state == AUTOMATON_DEAD)
         return NACRE_OK;
     if (state == automaton->all) {
-        *wanted = low_bits(b->count);
+        *wanted = key_block_first(b->count);
         return NACRE_OK;
     }
     if (scanned && (uint32_t)__builtin_popcountll(found) <= FEW_HITS)

@@ -5,11 +5,12 @@
 #include "base/memory.h"
 #include "strings/segment_search.h"
 
-#define POSTING_NS 1.5
-#define BLOCK_NS   400.0
-#define WORTH      0.9 /* a list that keeps more of the blocks than this is left out */
-#define CHEAP_NS   300000.0
-#define DEPTH_MAX  64u
+#define POSTING_NS  1.5
+#define BLOCK_NS    400.0
+#define WORTH       0.9 /* a list that keeps more of the blocks than this is left out */
+#define LATER_SHARE 4u  /* what the first condition left goes down by less with each further one */
+#define CHEAP_NS    300000.0
+#define DEPTH_MAX   64u
 
 struct estimate {
     uint64_t blocks;   /* at most so many fulfil the query */
@@ -98,7 +99,7 @@ static int restrict_and(struct string_index *index, const struct gram_query *q, 
     int status = NACRE_OK;
     uint64_t left = bits_count(bits, words);
     for (uint32_t i = 0; i < q->count && status == NACRE_OK && left > 0; i++) {
-        if (!is_worth_it(&order[i].estimate, blocks, left))
+        if (!is_worth_it(&order[i].estimate, blocks, i == 0 ? left : left / LATER_SHARE))
             continue; /* a later one may be cheaper */
         status = restrict_to(index, order[i].query, bits, words, blocks, depth + 1);
         left = bits_count(bits, words);

@@ -57,19 +57,6 @@ struct gram_builder {
 
 /* ---- growing ---- */
 
-static int grow(void **items, size_t *capacity, size_t wanted, size_t item_bytes)
-{
-    if (wanted <= *capacity)
-        return NACRE_OK;
-    size_t more = wanted + wanted / 2;
-    void *moved = memory_realloc(*items, more * item_bytes);
-    if (!moved)
-        return NACRE_NO_MEMORY;
-    *items = moved;
-    *capacity = more;
-    return NACRE_OK;
-}
-
 int gram_builder_create(struct gram_builder **out)
 {
     struct gram_builder *b = memory_zalloc(sizeof *b);
@@ -82,9 +69,9 @@ int gram_builder_create(struct gram_builder **out)
     b->list_count = 1;
     int status = gram_places_begin(&b->places);
     if (status == NACRE_OK)
-        status = grow((void **)&b->lists, &b->list_capacity, 1024, sizeof *b->lists);
+        status = memory_grow((void **)&b->lists, &b->list_capacity, 1024, sizeof *b->lists);
     if (status == NACRE_OK)
-        status = grow((void **)&b->arena, &b->arena_capacity, 16384, 1);
+        status = memory_grow((void **)&b->arena, &b->arena_capacity, 16384, 1);
     if (status == NACRE_OK) {
         b->lists[0] = (struct gram_list){ 0 };
         return NACRE_OK;
@@ -118,7 +105,7 @@ static int make_chunk(struct gram_builder *b, uint32_t size, uint32_t *chunk)
 {
     if (b->arena_size + size > UINT32_MAX)
         return fail(NACRE_LIMIT, "the posting lists of a segment would pass %u bytes", UINT32_MAX);
-    int status = grow((void **)&b->arena, &b->arena_capacity, b->arena_size + size, 1);
+    int status = memory_grow((void **)&b->arena, &b->arena_capacity, b->arena_size + size, 1);
     if (status != NACRE_OK)
         return status;
     *chunk = (uint32_t)b->arena_size;
@@ -169,7 +156,7 @@ static int begin_list(struct gram_builder *b, uint32_t place)
 {
     if (b->list_count == UINT32_MAX)
         return fail(NACRE_LIMIT, "more than %u grams in a segment", UINT32_MAX);
-    int status = grow((void **)&b->lists, &b->list_capacity, b->list_count + 1, sizeof *b->lists);
+    int status = memory_grow((void **)&b->lists, &b->list_capacity, b->list_count + 1, sizeof *b->lists);
     if (status != NACRE_OK)
         return status;
     b->lists[b->list_count] = (struct gram_list){ .count = 1, .first = b->block - 1, .last = b->block - 1 };
@@ -227,8 +214,8 @@ static void meet_first(struct gram_builder *b, const uint8_t *text, size_t size)
 /* All grams that end at byte `from` of the text or behind it. */
 static int add_text(struct gram_builder *b, const uint8_t *text, size_t size, size_t from)
 {
-    int status =
-        grow((void **)&b->waiting, &b->waiting_capacity, b->waiting_count + 3 * (size - from) + 5, sizeof *b->waiting);
+    int status = memory_grow((void **)&b->waiting, &b->waiting_capacity, b->waiting_count + 3 * (size - from) + 5,
+                             sizeof *b->waiting);
     if (status != NACRE_OK)
         return status;
     if (from == 0)

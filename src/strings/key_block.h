@@ -42,6 +42,12 @@ static inline uint32_t key_block_len(const struct key_block *b, uint32_t i)
     return b->flags & KEY_BLOCK_WIDE ? load_u32(b->lens + 4 * (size_t)i) : b->lens[i];
 }
 
+/* Sets of keys of a block have a bit per key: the first `count`. */
+static inline uint64_t key_block_first(uint32_t count)
+{
+    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+}
+
 /* Parses the bytes of a block of at most `room` bytes; checks every size (the sums of lens, lcps that fit the key before, order of keys) but
    not the checksum. False when they do not fit. */
 bool key_block_check(const uint8_t *bytes, size_t room, struct key_block *);

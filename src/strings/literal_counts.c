@@ -27,19 +27,6 @@ struct literal_builder {
     bool no_threes; /* invariant 3 */
 };
 
-static int reserve(void **items, size_t *capacity, size_t wanted, size_t item_bytes)
-{
-    if (wanted <= *capacity)
-        return NACRE_OK;
-    size_t more = wanted + wanted / 2;
-    void *moved = memory_realloc(*items, more * item_bytes);
-    if (!moved)
-        return NACRE_NO_MEMORY;
-    *items = moved;
-    *capacity = more;
-    return NACRE_OK;
-}
-
 int literal_builder_create(struct literal_builder **out)
 {
     struct literal_builder *b = memory_zalloc(sizeof *b);
@@ -92,9 +79,10 @@ static int reserve_for(struct literal_builder *b, size_t key_size)
 {
     if (b->keys == UINT32_MAX)
         return fail(NACRE_LIMIT, "more than %u keys in a segment", UINT32_MAX);
-    int status = reserve((void **)&b->marks, &b->mark_capacity, key_size + 1, sizeof *b->marks);
-    return status == NACRE_OK ? reserve((void **)&b->stack, &b->stack_capacity, 3 * (key_size + 1), sizeof *b->stack)
-                              : status;
+    int status = memory_grow((void **)&b->marks, &b->mark_capacity, key_size + 1, sizeof *b->marks);
+    return status == NACRE_OK
+               ? memory_grow((void **)&b->stack, &b->stack_capacity, 3 * (key_size + 1), sizeof *b->stack)
+               : status;
 }
 
 /* The stack has room. */

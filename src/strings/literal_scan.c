@@ -196,18 +196,13 @@ static bool stands_at(const struct key_block *b, const struct block_layout *layo
            context_matches(b, layout, i, literal->bytes, literal->size - own, folded);
 }
 
-static inline uint64_t low_bits(uint32_t count) /* count <= 64 */
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 /* Keys from i on that share `depth` bytes (behind the block's shared ones) with key i. */
 static uint64_t heirs(const struct key_block *b, uint32_t i, uint32_t depth)
 {
     uint32_t after = i + 1;
     while (after < b->count && b->lcps[after] >= depth)
         after++;
-    return low_bits(after) & ~low_bits(i);
+    return key_block_first(after) & ~key_block_first(i);
 }
 
 struct scan {
@@ -229,7 +224,7 @@ static inline bool try_hit(struct scan *s, uint32_t i, uint32_t at)
         return false;
     }
     if (at < s->block->shared) {
-        s->found = low_bits(s->block->count);
+        s->found = key_block_first(s->block->count);
         return true;
     }
     s->found |= heirs(s->block, i, s->block->lcps[i] + (at - layout->begins[i]) + 1);
@@ -293,6 +288,31 @@ __attribute__((target("avx512f,avx512bw,avx512vl,bmi,bmi2,popcnt"))) static uint
 }
 #endif
 
+/* ---- ends of keys ---- */
+
+/* Compares the last 8 bytes of each key, as far as they are its own, with the literal's; what is left is compared in full. */
+static uint64_t scan_ends(const struct scan *s)
+{
+    const struct key_block *b = s->block;
+    const struct block_layout *layout = s->layout;
+    uint32_t most = s->literal->size < 8 ? s->literal->size : 8;
+    uint8_t tail[8] = { 0 };
+    memcpy(tail + 8 - most, s->literal->bytes + s->literal->size - most, most);
+    uint64_t wanted = load_u64(tail), maybe = 0, found = 0;
+    for (uint32_t i = 0; i < b->count; i++) {
+        const uint8_t *end = layout->text + layout->begins[i + 1];
+        uint32_t own = i ? b->lens[i] : b->lens[0] + b->shared, size = own < most ? own : most;
+        uint64_t difference = (load_u64(end - 8) ^ wanted) >> (64 - 8 * size); /* size is at least 1 */
+        maybe |= (uint64_t)(difference == 0) << i;
+    }
+    for (; maybe; maybe &= maybe - 1) {
+        uint32_t i = (uint32_t)__builtin_ctzll(maybe);
+        if (stands_at(b, layout, i, layout->begins[i + 1] - 1, s->literal, false))
+            found |= UINT64_C(1) << i;
+    }
+    return found;
+}
+
 uint64_t literal_scan(const struct key_block *b, const struct block_layout *layout, const struct literal *literal,
                       bool folded, bool at_end)
 {
@@ -305,6 +325,8 @@ uint64_t literal_scan(const struct key_block *b, const struct block_layout *layo
     struct scan s = {
         .block = b, .layout = layout, .literal = literal, .folded = folded, .at_end = at_end, .found = 0
     };
+    if (at_end && !folded)
+        return scan_ends(&s);
 #if defined(__x86_64__)
     switch (cpu_level()) {
     case CPU_AVX512:

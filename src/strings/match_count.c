@@ -71,11 +71,6 @@ struct span {
     uint32_t first_block, first_index, last_block, last_index;
 };
 
-static uint64_t low_bits(uint32_t count)
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 static int count_span(struct strings_reader *r, const struct search *search, const struct span *span, uint64_t *live)
 {
     uint64_t from = strings_block_rank(r, span->first_block) + span->first_index,
@@ -87,11 +82,11 @@ static int count_span(struct strings_reader *r, const struct search *search, con
     int status = NACRE_OK;
     for (uint32_t block = next_doubtful(r, search, span->first_block, after); status == NACRE_OK && block < after;
          block = next_doubtful(r, search, block + 1, after)) {
-        uint64_t keys = low_bits(strings_block_rank(r, block + 1) - strings_block_rank(r, block)), alive = 0;
+        uint64_t keys = key_block_first(strings_block_rank(r, block + 1) - strings_block_rank(r, block)), alive = 0;
         if (block == span->first_block)
-            keys &= ~low_bits(span->first_index);
+            keys &= ~key_block_first(span->first_index);
         if (block == span->last_block)
-            keys &= low_bits(span->last_index);
+            keys &= key_block_first(span->last_index);
         status = count_live(r, search, block, keys, &alive);
         total -= (uint64_t)__builtin_popcountll(keys) - alive;
     }

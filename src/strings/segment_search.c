@@ -364,18 +364,13 @@ void segment_search_end(struct segment_search *s)
 
 /* ---- looking ---- */
 
-static inline uint64_t low_bits(uint32_t count)
-{
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
-}
-
 uint64_t segment_search_bounds(const struct segment_search *s, uint32_t block)
 {
-    uint64_t bits = low_bits(strings_block_rank(s->reader, block + 1) - strings_block_rank(s->reader, block));
+    uint64_t bits = key_block_first(strings_block_rank(s->reader, block + 1) - strings_block_rank(s->reader, block));
     if (block == s->first_block)
-        bits &= ~low_bits(s->first_index);
+        bits &= ~key_block_first(s->first_index);
     if (block == s->last_block)
-        bits &= low_bits(s->last_index);
+        bits &= key_block_first(s->last_index);
     return bits;
 }
 
