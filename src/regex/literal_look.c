@@ -289,11 +289,19 @@ static struct literal_marks choose_marks(const struct literal *literal)
     return (struct literal_marks){ literal->bytes[one], literal->bytes[other], one, other };
 }
 
+#define LITERALS_FEW 8u
+
+/* Looking for many literals, one after the other, costs more than the automaton does; their ends are compared quickly. */
+static bool are_few(const struct literal_set *set, bool at_end)
+{
+    return set->count > 0 && set->count <= (at_end ? LITERAL_LOOK_MOST : LITERALS_FEW);
+}
+
 static bool choose(struct literal_look *l, const struct regex_analysis *analysis)
 {
-    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && analysis->literals.count) {
+    if (analysis->shape == SHAPE_LITERALS && !analysis->at_begin && are_few(&analysis->literals, analysis->at_end)) {
         *l = (struct literal_look){ .set = &analysis->literals, .at_end = analysis->at_end, .enough = true };
-    } else if (analysis->required.count) {
+    } else if (are_few(&analysis->required, analysis->required_at_end)) {
         *l = (struct literal_look){ .set = &analysis->required, .at_end = analysis->required_at_end };
     } else {
         return false;
@@ -303,7 +311,7 @@ static bool choose(struct literal_look *l, const struct regex_analysis *analysis
 
 literal_look_function *literal_look_make(struct literal_look *l, const struct regex_analysis *analysis, bool bytes)
 {
-    if (!choose(l, analysis) || l->set->count > LITERAL_LOOK_MOST)
+    if (!choose(l, analysis))
         return NULL;
     for (uint32_t i = 0; i < l->set->count; i++) {
         const struct literal *literal = &l->set->items[i];

@@ -9,6 +9,7 @@
 #include "store/search_count.h"
 #include "tree/version_build.h"
 
+#define SAMPLE_KEYS 32u
 #define PARTS_MOST  256u
 #define MERGE_BELOW 4u /* so many times the source's entries below are merged rather than looked up */
 
@@ -244,12 +245,38 @@ static int add_piece(struct count_plan *plan, const struct piece *piece, uint32_
     return status == NACRE_OK ? add_spans(plan, plan->source_count - 1, &exact, &given) : status;
 }
 
+/* Does the automaton give up on most of the tree, going by a sample of its places? Also where that cannot be told. */
+static bool tree_is_left_out(const struct count_plan *plan, const struct count_source *source)
+{
+    const struct regex_analysis *analysis = regex_analysis(plan->regex);
+    struct buffer keys = { 0 };
+    struct dfa *dfa = NULL;
+    size_t made = 0, dead = 0;
+    if (!analysis->anchored || analysis->everything_on_one_line) {
+        return false;
+    }
+    if (analysis->begin.size == 0 && memtable_sample_keys(source->memtable, SAMPLE_KEYS, &keys, &made) == NACRE_OK &&
+        made > 0 && dfa_create(plan->regex, 0, &dfa) == NACRE_OK) {
+        struct reader in = reader_of(buffer_slice(&keys));
+        for (size_t i = 0; i < made; i++) {
+            nacre_slice key = reader_slice(&in);
+            struct automaton *a = &dfa->automaton;
+            dead += a->run(a, a->start, key.data, key.size) == AUTOMATON_DEAD;
+        }
+        dfa_free(dfa);
+    } else {
+        made = 0;
+    }
+    buffer_free(&keys);
+    return made == 0 || 2 * dead > made;
+}
+
 /* A merge of what lies below wants the keys in order; bounds may leave few of them. */
 static bool list_is_better(const struct count_plan *plan, const struct count_source *source,
                            const struct key_range *bounds)
 {
-    return !regex_analysis(plan->regex)->anchored && source->below != BELOW_MERGED && bounds->begin.size == 0 &&
-           bounds->end.size == 0;
+    return source->below != BELOW_MERGED && bounds->begin.size == 0 && bounds->end.size == 0 &&
+           !tree_is_left_out(plan, source);
 }
 
 static int add_memtable(struct count_plan *plan, size_t table, const struct key_range *bounds)
