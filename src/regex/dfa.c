@@ -244,6 +244,8 @@ static enum automaton_answer dfa_look_for_literals(struct automaton *a, nacre_sl
 static enum automaton_answer dfa_look_by_classes(struct automaton *a, nacre_slice key)
 {
     struct lazy_dfa *d = (struct lazy_dfa *)a;
+    if (key.size < regex_analysis(d->dfa.regex)->least_bytes)
+        return ANSWER_NO;
     return class_look(&d->classes, &d->dfa, d->program, key);
 }
 
