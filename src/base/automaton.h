@@ -7,7 +7,7 @@
    An automaton belongs to one thread at a time: it may build its states as they are met. */
 #ifndef NACRE_BASE_AUTOMATON_H
 #define NACRE_BASE_AUTOMATON_H
-#include "base/slice.h"
+#include "base/sketch.h"
 
 typedef uint32_t automaton_state;
 #define AUTOMATON_DEAD ((automaton_state)0)
@@ -24,7 +24,23 @@ struct automaton {
     int (*decide)(struct automaton *, nacre_slice key, bool *wanted);
     /* A quick look at a whole key, much cheaper than a run over it. NO and YES are certain. NULL: there is none. */
     enum automaton_answer (*look)(struct automaton *, nacre_slice key);
+    /* A wanted key has all bits of one of these in its sketch; none: nothing is known. needs_ascii: that holds for keys of ASCII only. */
+#define AUTOMATON_NEEDS 8u
+    uint64_t needs[AUTOMATON_NEEDS];
+    uint32_t need_count;
+    bool needs_ascii;
 };
+
+/* May a key with this sketch be wanted? */
+static inline bool automaton_may_want(const struct automaton *a, uint64_t sketch)
+{
+    if (a->need_count == 0 || (a->needs_ascii && (sketch & SKETCH_OTHER_BYTES)))
+        return true;
+    for (uint32_t i = 0; i < a->need_count; i++)
+        if ((sketch & a->needs[i]) == a->needs[i])
+            return true;
+    return false;
+}
 
 /* Whether a key is wanted whose bytes from `depth` on have not been walked; `state` is that at `depth`. */
 static inline int automaton_finish(struct automaton *a, automaton_state state, nacre_slice key, size_t depth,

@@ -17,8 +17,8 @@ struct put {
     const struct entry *entry;
     const uint8_t *key;
     size_t key_size;
-    struct leaf *leaf; /* made when first needed, kept over retries */
-    leaf_place *place; /* for it in the list of leaves */
+    struct leaf *leaf;        /* made when first needed, kept over retries */
+    struct leaf_place *place; /* for it in the list of leaves */
 };
 
 /* Where the descent ended: `node` begins at key byte `depth`, its prefix not counted, and hangs under `byte` of
@@ -47,7 +47,7 @@ static bool put_has_leaf(struct put *put)
 static inline void list_leaf(struct put *put)
 {
     if (put->place)
-        atomic_store_explicit(put->place, put->leaf, memory_order_release); /* pairs with leaf_piece_at */
+        atomic_store_explicit(&put->place->leaf, put->leaf, memory_order_release); /* pairs with leaf_place_leaf */
 }
 
 static enum outcome add_version(struct put *put, struct leaf *leaf)

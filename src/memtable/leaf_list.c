@@ -9,15 +9,16 @@
 #include "base/memory.h"
 
 #define PIECE_HEADER_BYTES offsetof(struct leaf_piece, places)
-/* Of a place in a full piece, rounded up: 256 bytes hold 29. */
-#define LEAF_PLACE_COST 9u
-_Static_assert((LEAF_PIECE_FIRST - PIECE_HEADER_BYTES) / sizeof(leaf_place) * LEAF_PLACE_COST >= LEAF_PIECE_FIRST,
+/* Of a place in a full piece, rounded up: 256 bytes hold 14. */
+#define LEAF_PLACE_COST 19u
+_Static_assert((LEAF_PIECE_FIRST - PIECE_HEADER_BYTES) / sizeof(struct leaf_place) * LEAF_PLACE_COST >=
+                   LEAF_PIECE_FIRST,
                "full pieces cost no more than LEAF_PLACE_COST per place");
 _Static_assert(LEAF_PIECE_LARGEST <= LANE_ALLOCATION_MAX, "pieces come out of lanes");
 
 static size_t piece_bytes(const struct leaf_piece *piece)
 {
-    return PIECE_HEADER_BYTES + piece->capacity * sizeof(leaf_place);
+    return PIECE_HEADER_BYTES + piece->capacity * sizeof(struct leaf_place);
 }
 
 static size_t next_bytes(const struct leaf_piece *newest)
@@ -35,13 +36,13 @@ static struct leaf_piece *piece_add(leaf_list *list, struct arena *arena, arena_
         return NULL;
     memset(piece, 0, bytes);
     piece->older = newest;
-    piece->capacity = (uint32_t)((bytes - PIECE_HEADER_BYTES) / sizeof(leaf_place));
+    piece->capacity = (uint32_t)((bytes - PIECE_HEADER_BYTES) / sizeof(struct leaf_place));
     piece->number = newest ? newest->number + 1 : 0;
     atomic_store_explicit(list, piece, memory_order_release); /* pairs with whoever loads the list */
     return piece;
 }
 
-leaf_place *leaf_list_take(leaf_list *list, struct arena *arena, arena_lane *lane, pthread_mutex_t *growing)
+struct leaf_place *leaf_list_take(leaf_list *list, struct arena *arena, arena_lane *lane, pthread_mutex_t *growing)
 {
     struct leaf_piece *piece = atomic_load_explicit(list, memory_order_acquire);
     for (;;) {

@@ -6,14 +6,18 @@
 #define NACRE_MEMTABLE_LEAF_LIST_H
 #include "memtable/leaf.h"
 
-typedef struct leaf *_Atomic leaf_place; /* NULL: not yet, or never, as its put lost a race */
+struct leaf_place {
+    struct leaf *_Atomic leaf; /* NULL: not yet, or never, as its put lost a race */
+    _Atomic uint64_t
+        sketch; /* of its key, made by the first reader that wants it; 0: not made. Relaxed: it stands alone */
+};
 
 struct leaf_piece {
     struct leaf_piece *older;
     _Atomic uint64_t taken; /* places, and how often one was wanted when all were taken */
     uint32_t capacity;
     uint32_t number; /* of the pieces of this list, from 0 */
-    leaf_place places[];
+    struct leaf_place places[];
 };
 #define LEAF_PIECE_FIRST   ((size_t)256)
 #define LEAF_PIECE_LARGEST ((size_t)4096)
@@ -21,7 +25,7 @@ struct leaf_piece {
 typedef struct leaf_piece *_Atomic leaf_list; /* the newest piece */
 
 /* A place for one leaf, in pieces from the arena. NULL + detail. Any thread. Locks: `growing`, then the arena's. */
-leaf_place *leaf_list_take(leaf_list *, struct arena *, arena_lane *, pthread_mutex_t *growing);
+struct leaf_place *leaf_list_take(leaf_list *, struct arena *, arena_lane *, pthread_mutex_t *growing);
 
 /* How large the next piece will be. */
 size_t leaf_list_next_bytes(const leaf_list *);
@@ -35,8 +39,8 @@ static inline size_t leaf_piece_count(const struct leaf_piece *piece)
     uint64_t taken = atomic_load_explicit(&piece->taken, memory_order_relaxed);
     return taken < piece->capacity ? (size_t)taken : piece->capacity;
 }
-static inline const struct leaf *leaf_piece_at(const struct leaf_piece *piece, size_t index)
+static inline const struct leaf *leaf_place_leaf(const struct leaf_place *place)
 {
-    return atomic_load_explicit(&piece->places[index], memory_order_acquire); /* pairs with list_leaf in insert.c */
+    return atomic_load_explicit(&place->leaf, memory_order_acquire); /* pairs with list_leaf in insert.c */
 }
 #endif

@@ -31,13 +31,18 @@ static bool next_piece(struct memtable_scan *s)
     return true;
 }
 
-static inline const struct leaf *next_listed(struct memtable_scan *s)
+/* The next place with a leaf whose sketch does not rule it out. */
+static inline struct leaf_place *next_listed(struct memtable_scan *s)
 {
+    const struct automaton *automaton = s->search->automaton;
     for (;;) {
         while (s->at < s->count) {
-            const struct leaf *leaf = leaf_piece_at(s->piece, s->at++);
-            if (leaf)
-                return leaf;
+            struct leaf_place *place = &s->piece->places[s->at++];
+            uint64_t sketch = atomic_load_explicit(&place->sketch, memory_order_relaxed);
+            if (sketch && !automaton_may_want(automaton, sketch))
+                continue;
+            if (leaf_place_leaf(place))
+                return place;
         }
         if (!next_piece(s))
             return NULL;
@@ -46,12 +51,13 @@ static inline const struct leaf *next_listed(struct memtable_scan *s)
 
 static inline bool enqueue(struct memtable_scan *s)
 {
-    const struct leaf *leaf = next_listed(s);
-    if (!leaf)
+    struct leaf_place *place = next_listed(s);
+    if (!place)
         return false;
+    const struct leaf *leaf = leaf_place_leaf(place);
     __builtin_prefetch(leaf);
     __builtin_prefetch((const uint8_t *)leaf + 64);
-    s->queue[s->queue_end++ % MEMTABLE_SCAN_AHEAD] = leaf;
+    s->queue[s->queue_end++ % MEMTABLE_SCAN_AHEAD] = place;
     return true;
 }
 
@@ -63,6 +69,16 @@ static bool is_inside(const struct memtable_search *search, nacre_slice key)
            (search->end.size == 0 || slice_compare(key, search->end) < 0);
 }
 
+/* Makes the sketch where there is none yet; one that there was has let the key pass already. */
+static inline bool sketch_lets_pass(const struct automaton *automaton, struct leaf_place *place, nacre_slice key)
+{
+    if (atomic_load_explicit(&place->sketch, memory_order_relaxed))
+        return true;
+    uint64_t sketch = sketch_of(key);
+    atomic_store_explicit(&place->sketch, sketch, memory_order_relaxed);
+    return automaton_may_want(automaton, sketch);
+}
+
 static inline const struct leaf *next_wanted(struct memtable_scan *s)
 {
     struct memtable_search *search = s->search;
@@ -70,13 +86,16 @@ static inline const struct leaf *next_wanted(struct memtable_scan *s)
     while (!s->drained && s->queue_end - s->queue_begin < MEMTABLE_SCAN_AHEAD)
         s->drained = !enqueue(s);
     while (s->queue_begin != s->queue_end) {
-        const struct leaf *leaf = s->queue[s->queue_begin++ % MEMTABLE_SCAN_AHEAD];
+        struct leaf_place *place = s->queue[s->queue_begin++ % MEMTABLE_SCAN_AHEAD];
+        const struct leaf *leaf = leaf_place_leaf(place);
         s->drained = s->drained || !enqueue(s);
         if (search->keys_run++ % MEMTABLE_STOP_KEYS == 0 && search->stop &&
             (s->status = search->stop(search->stop_context)) != NACRE_OK)
             return NULL;
         nacre_slice key = leaf_key(leaf);
         if (bounded && !is_inside(search, key))
+            continue;
+        if (search->automaton->need_count && !sketch_lets_pass(search->automaton, place, key))
             continue;
         if ((s->status = automaton_wants(search->automaton, key, &wanted)) != NACRE_OK)
             return NULL;

@@ -79,9 +79,9 @@ struct memtable_scan {
     int status;
     bool drained; /* no more leaves come into the queue */
     size_t lane;
-    const struct leaf_piece *piece;
+    struct leaf_piece *piece;
     size_t at, count; /* places */
-    const struct leaf *queue[MEMTABLE_SCAN_AHEAD];
+    struct leaf_place *queue[MEMTABLE_SCAN_AHEAD];
     size_t queue_begin, queue_end;
 };
 /* The next wanted key that has a version with sequence <= snapshot; *entry is the newest such, and lives as long as the table. False: there

@@ -326,6 +326,14 @@ void lazy_dfa_free(struct lazy_dfa *d)
     memory_free(d);
 }
 
+static void set_needs(struct automaton *a, const struct literal_look *look)
+{
+    for (uint32_t i = 0; i < look->set->count; i++)
+        a->needs[i] = sketch_of(slice_of(look->set->items[i].bytes, look->set->items[i].size)) & SKETCH_PAIRS;
+    a->need_count = look->set->count;
+    a->needs_ascii = look->ascii_only;
+}
+
 int dfa_create(const struct regex *regex, size_t budget_bytes, struct dfa **out)
 {
     const struct program *program = regex_program(regex, PROGRAM_ASCII);
@@ -335,10 +343,13 @@ int dfa_create(const struct regex *regex, size_t budget_bytes, struct dfa **out)
     int status = lazy_dfa_create(regex, program, budget_bytes ? budget_bytes : DEFAULT_BUDGET, &d);
     *out = status == NACRE_OK ? &d->dfa : NULL;
     if (status == NACRE_OK) {
+        /* What the look for literals knows holds for sketches as well. */
         d->look = literal_look_make(&d->literals, regex_analysis(regex), regex_syntax(regex)->bytes);
         d->dfa.automaton.look = d->look                                            ? dfa_look_for_literals
                                 : d->dfa.automaton.start > d->dfa.automaton.unsure ? dfa_look_by_classes
                                                                                    : NULL;
+        if (d->look && d->literals.set->count <= AUTOMATON_NEEDS)
+            set_needs(&d->dfa.automaton, &d->literals);
     }
     return status;
 }
