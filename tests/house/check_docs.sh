@@ -24,7 +24,7 @@ inside { piece = piece bare($0) "\n" }' $examples $pages >>"$breaches"
 # Links, and names of files in the text.
 for page in $pages; do
     folder=$(dirname "$page")
-    sed 's/`[^`]*`//g' "$page" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//; s/#.*//' | sort -u | while read -r target; do
+    sed -e '/^```/,/^```/d' -e 's/`[^`]*`//g' "$page" | grep -o '](\([^)]*\))' | sed 's/^](//; s/)$//; s/#.*//' | sort -u | while read -r target; do
         case $target in
         '' | http*) ;;
         *) [ -e "$folder/$target" ] || echo "$page: there is no $target" ;;
