@@ -28,7 +28,7 @@
 #define LAST_CHUNK       1024u
 #define DIFFERENCE_BYTES 5u          /* at most */
 #define AHEAD            16u         /* lists that are fetched before they grow */
-#define FREE_BYTES       (12u << 20) /* memory that grams may take, whatever the keys */
+#define FREE_BYTES       (8u << 20)  /* memory that grams may take, whatever the keys */
 #define FREE_LIST_BYTES  (64u << 10) /* bytes that the lists of one length may take, whatever the keys */
 
 struct gram_list {
@@ -258,7 +258,9 @@ static size_t find_high(const uint8_t *bytes, size_t from, size_t size)
 
 static bool is_too_much(const struct gram_builder *b)
 {
-    return gram_builder_memory(b) > FREE_BYTES + b->key_bytes / 2 * 3;
+    uint64_t used = b->arena_size + b->list_count * sizeof *b->lists +
+                    b->places.page_count * (PLACES_PER_PAGE * sizeof *b->places.numbers + PLACES_PER_PAGE / 8);
+    return used > FREE_BYTES + b->key_bytes / 2 * 3;
 }
 
 int gram_builder_add(struct gram_builder *b, nacre_slice key, size_t shared, uint32_t block)

@@ -35,6 +35,19 @@ static size_t make_path(uint8_t *key, size_t room, uint64_t *random)
     return size;
 }
 
+/* Syllables, as in names of packages. */
+static size_t make_name(uint8_t *key, uint64_t *random)
+{
+    size_t size = 0;
+    for (size_t i = 3 + string_keys_random(random, 6); i > 0; i--) {
+        key[size++] = (uint8_t) "bcdfghjklmnprstvwz-"[string_keys_random(random, 19)];
+        key[size++] = (uint8_t) "aeiou"[string_keys_random(random, 5)];
+        size += string_keys_random(random, 3) == 0;
+        key[size - 1] = size % 2 ? (uint8_t) "nrst"[string_keys_random(random, 4)] : key[size - 1];
+    }
+    return size;
+}
+
 static size_t make_not_utf8(uint8_t *key, uint64_t *random)
 {
     static const char *const parts[] = { "a",
@@ -86,6 +99,9 @@ static size_t make_key(enum key_shape shape, uint8_t *key, size_t room, uint64_t
         return size;
     case KEYS_CASES:
         return pick_bytes(key, 1 + string_keys_random(random, 30), "abAB/cdCD.0", 11, random);
+    case KEYS_NAMES:
+        return make_name(key, random);
+    case KEYS_HEX:
     default:
         return pick_bytes(key, 8 + string_keys_random(random, 50), "0123456789abcdefABC/", 20, random);
     }

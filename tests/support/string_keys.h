@@ -12,6 +12,7 @@ enum key_shape {
     KEYS_LONG,
     KEYS_CASES,
     KEYS_HEX,
+    KEYS_NAMES,
     KEY_SHAPES
 };
 struct string_keys {

@@ -422,6 +422,27 @@ static void a_literal_that_occurs_in_other_case_only_is_counted_as_zero(void **s
     truth_free(&t);
 }
 
+/* Short names of few letters, the least compressible keys that there is a use for. */
+static void grams_of_names_are_kept(void **state)
+{
+    (void)state;
+    uint64_t random = 12;
+    struct truth t = { 0 };
+    struct opened o;
+    string_keys_make(&t.keys, KEYS_NAMES, 200000, &random);
+    t.block_of = calloc(t.keys.count, sizeof *t.block_of);
+    assert_non_null(t.block_of);
+    for (size_t i = 0; i < t.keys.count; i++)
+        t.block_of[i] = (uint32_t)(i / 64);
+    t.blocks = (uint32_t)((t.keys.count + 63) / 64);
+    assert_int_equal(write_index(&t), NACRE_OK);
+    assert_int_equal(open_index(&t, true, &o), NACRE_OK);
+    assert_true(string_index_has_grams(o.index));
+    assert_true(keeps_threes(&o));
+    close_index(&o);
+    truth_free(&t);
+}
+
 static void random_bytes_do_not_make_a_side_file_that_is_larger_than_they_are(void **state)
 {
     (void)state;
@@ -724,6 +745,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_answer_is_that_of_looking_at_every_key, set_up, tear_down),
         cmocka_unit_test_setup_teardown(common_literals_of_three_bytes_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_literal_that_occurs_in_other_case_only_is_counted_as_zero, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(grams_of_names_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(random_bytes_do_not_make_a_side_file_that_is_larger_than_they_are, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_byte_never_makes_an_answer_wrong, set_up, tear_down),
