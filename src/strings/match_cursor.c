@@ -18,6 +18,7 @@ struct match_cursor {
     nacre_slice begin, end;
     struct segment_search blocks;
     bool ready, has_versions;
+    bool plain; /* all keys of the block have one version, made up: only the key differs from entry to entry */
     struct versions_view versions;
     uint32_t block, count, slot; /* count: of wanted keys */
     uint32_t first, after, version;
@@ -94,6 +95,12 @@ static int enter_block(struct match_cursor *c, uint32_t block)
     if (status == NACRE_OK && c->count) {
         status = strings_view_versions(c->reader, block, &c->versions);
         c->has_versions = status == NACRE_OK;
+        c->plain = c->has_versions && !(c->reader->flags[block] & BLOCK_HAS_VERSIONS);
+        if (c->plain) {
+            versions_entry(&c->versions, 0, &c->base.entry);
+            c->first = c->version = 0;
+            c->after = 1;
+        }
     }
     if (status == NACRE_OK && c->search->report)
         c->search->report->matches += c->count;
@@ -115,8 +122,21 @@ static void show(struct match_cursor *c)
     c->base.status = NACRE_OK;
 }
 
+/* The only version there is. */
+static inline void stand_plain(struct match_cursor *c, uint32_t slot)
+{
+    c->slot = slot;
+    c->base.entry.key = key_of(c, slot);
+    c->base.valid = true;
+    c->base.status = NACRE_OK;
+}
+
 static void stand_newest(struct match_cursor *c, uint32_t slot)
 {
+    if (c->plain) {
+        stand_plain(c, slot);
+        return;
+    }
     c->slot = slot;
     versions_of_key(&c->versions, c->index[slot], &c->first, &c->after);
     c->version = c->first;
@@ -125,6 +145,10 @@ static void stand_newest(struct match_cursor *c, uint32_t slot)
 
 static void stand_oldest(struct match_cursor *c, uint32_t slot)
 {
+    if (c->plain) {
+        stand_plain(c, slot);
+        return;
+    }
     c->slot = slot;
     versions_of_key(&c->versions, c->index[slot], &c->first, &c->after);
     c->version = c->after - 1;
