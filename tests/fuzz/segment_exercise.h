@@ -281,4 +281,30 @@ static inline void exercise_segment(struct exercise *x)
     buffer_free(&keys);
     segment_unref(s);
 }
+/* The input as a whole file, and as damage to a good one whose checksums are made right again. */
+static inline void exercise_files(const struct kind *kind, void (*build)(struct exercise *),
+                                  void (*mend)(struct buffer *, const struct buffer *), const uint8_t *data,
+                                  size_t size)
+{
+    struct exercise x;
+    struct buffer good = { 0 }, file = { 0 };
+    bool map = size % 2;
+    exercise_begin(&x, kind, map);
+    exercise_write(&x, false, slice_of(data, size));
+    exercise_segment(&x);
+    exercise_end(&x);
+
+    exercise_begin(&x, kind, map);
+    build(&x);
+    exercise_read(&x, false, &good);
+    must(buffer_append(&file, good.data, good.size) == NACRE_OK);
+    damage(&file, data, size);
+    mend(&file, &good);
+    mend_frame(&file, &good);
+    exercise_write(&x, false, buffer_slice(&file));
+    exercise_segment(&x);
+    exercise_end(&x);
+    buffer_free(&good);
+    buffer_free(&file);
+}
 #endif
