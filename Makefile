@@ -6,14 +6,14 @@ DESTDIR ?=
 export JOBS
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test test-full bench install clean format lint help
+.PHONY: all demo test test-full soak bench bench-vectors install clean format lint help
 
 all: ## build the library and the command (build/release)
 	@scripts/deps.sh build
 	@scripts/build.sh release
 
-demo: ## import this machine's package file lists, kill the writer, recover, query, search
-	@scripts/deps.sh build
+demo: ## import this machine's package file lists, kill the writer, recover, query, search; near words by vectors
+	@scripts/deps.sh build demo
 	@scripts/build.sh release
 	@scripts/demo.sh
 
@@ -27,10 +27,19 @@ test-full: ## also clang, sanitizers, fuzz campaigns, long random histories, cov
 	@scripts/deps.sh build test full lint
 	@scripts/test_full.sh
 
-bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger; searches beside Hyperscan, RE2, ripgrep
+soak: ## everything at once against one store, killed and opened again; MINUTES=10
+	@scripts/deps.sh build test
+	@scripts/build.sh check
+	@MINUTES="$(or $(MINUTES),10)" scripts/soak.sh
+
+bench: ## nacre beside RocksDB, LMDB, LevelDB and WiredTiger; searches, nearest neighbours beside their peers
 	@scripts/deps.sh build bench
 	@scripts/build.sh bench
 	@scripts/bench.sh
+
+bench-vectors: ## of these, the nearest neighbours alone, beside hnswlib, FAISS and usearch
+	@scripts/deps.sh build bench
+	@scripts/bench_vectors.sh
 
 install: ## install under $(DESTDIR)$(PREFIX)
 	@scripts/deps.sh build
@@ -49,4 +58,4 @@ clean: ## remove build/
 	@rm -rf build
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile

@@ -95,6 +95,12 @@ void store_close(struct context *context)
     context->store = NULL;
 }
 
+void store_clear(const struct context *context)
+{
+    directory_remove(context->config.directory);
+    directory_make(context->config.directory);
+}
+
 void store_settle(const struct context *context)
 {
     const double tick = 0.1, idle_cpu = 0.01;

@@ -49,6 +49,7 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void store_open(struct context *context, enum level level);
 void store_close(struct context *context);
+void store_clear(const struct context *context); /* while it is closed: the next open makes an empty one */
 /* Waits until the engine's own threads have come to rest: neither processor time nor bytes written for half a second. */
 void store_settle(const struct context *context);
 void store_compact(const struct context *context); /* where there is such a thing; then settles */

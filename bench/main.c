@@ -303,7 +303,8 @@ static void start_child(struct plan *plan, size_t engine, const struct workload_
 
 static bool takes_part(const struct options *options, size_t engine, const struct workload_group *group)
 {
-    return name_listed(options->engines, engines[engine]->name) &&
+    bool offered = options->engines != NULL || !engines[engine]->variant || group->run == run_values;
+    return offered && name_listed(options->engines, engines[engine]->name) &&
            (group->run != run_seal || engines[engine]->seal != NULL);
 }
 

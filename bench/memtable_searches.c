@@ -55,11 +55,11 @@ static struct memtable *fill(struct chunk_pool *pool, const struct keys *keys, b
 {
     static const uint8_t value[VALUE_BYTES];
     struct memtable *table;
-    if (memtable_create(pool, searched, &table) != NACRE_OK)
+    if (memtable_create(pool, &(struct memtable_options){ .searched = searched }, &table) != NACRE_OK)
         die("no memory");
     uint64_t begin = processor_ns();
     for (size_t i = 0; i < keys->count; i++) {
-        struct entry entry = { keys->list[i], { value, sizeof value }, i + 1, 0, ENTRY_PUT };
+        struct entry entry = { keys->list[i], { value, sizeof value }, i + 1, 0, ENTRY_PUT, NULL };
         if (memtable_put(table, &entry) != NACRE_OK)
             die("a put failed");
     }

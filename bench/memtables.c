@@ -45,7 +45,7 @@ struct structure {
 static void *table_create(struct chunk_pool *pool)
 {
     struct memtable *table = NULL;
-    return memtable_create(pool, false, &table) == NACRE_OK ? table : NULL;
+    return memtable_create(pool, &(struct memtable_options){ .searched = false }, &table) == NACRE_OK ? table : NULL;
 }
 static void table_destroy(void *table)
 {
@@ -146,7 +146,7 @@ struct data {
 static struct entry entry_at(const struct data *data, size_t i)
 {
     size_t at = i * 8 % (VALUE_POOL_BYTES - VALUE_BYTES);
-    return (struct entry){ data->keys[i], { data->values + at, VALUE_BYTES }, i + 1, 0, ENTRY_PUT };
+    return (struct entry){ data->keys[i], { data->values + at, VALUE_BYTES }, i + 1, 0, ENTRY_PUT, NULL };
 }
 
 static void data_finish(struct data *data)

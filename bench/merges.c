@@ -83,7 +83,7 @@ static void set_up(struct bench *b)
                                 .publish = publish,
                                 .stop = &b->stop };
     must(tree_create(&b->env, &kind_ordered, b, &words, &b->tree), "tree");
-    must(memtable_create(b->chunks, false, &b->memtable), "memtable");
+    must(memtable_create(b->chunks, &(struct memtable_options){ .searched = false }, &b->memtable), "memtable");
 }
 
 static void remove_name(void *context, const char *name)
@@ -127,7 +127,7 @@ static void flush(struct bench *b)
     must(tree_flush(b->tree, b->memtable, 0), "flush");
     b->flush_ns += cpu_ns() - begin;
     memtable_unref(b->memtable);
-    must(memtable_create(b->chunks, false, &b->memtable), "memtable");
+    must(memtable_create(b->chunks, &(struct memtable_options){ .searched = false }, &b->memtable), "memtable");
     begin = cpu_ns();
     for (bool worked = tree_wants_work(b->tree); worked;) {
         must(tree_work(b->tree, &worked), "work");
@@ -191,7 +191,7 @@ static void read_back(struct bench *b, uint64_t distinct, bool random)
         struct entry entry;
         struct pin pin = { NULL, NULL };
         make_key(scramble(i) % distinct, random, key);
-        struct lookup lookup = { slice_of(key, 16), hash_bytes(key, 16), SEQUENCE_MAX };
+        struct lookup lookup = { slice_of(key, 16), hash_bytes(key, 16), SEQUENCE_MAX, NULL };
         found += version_get(v, &lookup, 0, &entry, &pin) == NACRE_OK;
     }
     uint64_t ns = cpu_ns() - begin;

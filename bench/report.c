@@ -10,7 +10,7 @@
 #define VALUES_MAX  128
 #define NOTES_MAX   64
 #define NOTE_SIZE   256
-#define ENGINES_MAX 5
+#define ENGINES_MAX 8
 
 enum better { HIGHER, LOWER, NEITHER };
 
@@ -47,6 +47,14 @@ static const struct row rows[] = {
     RATE("fillseq", "fillseq"),
     RATE("fillseq.flush", "fillseq to the end of the flush"),
     TIMES("fillseq.write_amp", "fillseq write amplification"),
+    RATE("fillseqbatch.disk", "fillseq in batches of 100, level disk"),
+    RATE("fillseqbatch", "fillseq in batches of 100"),
+    RATE("fillseqbatch.flush", "fillseq in batches to the end of the flush"),
+    MICROSECONDS("fillseqbatch.cpu", "fillseq in batches CPU per entry, merges too"),
+    TIMES("fillseqbatch.write_amp", "fillseq in batches write amplification"),
+    RATE("ingest", "ingest, until it is durable"),
+    MICROSECONDS("ingest.cpu", "ingest CPU per entry, merges too"),
+    TIMES("ingest.write_amp", "ingest write amplification"),
     RATE("fillrandom", "fillrandom"),
     RATE("fillrandom.flush", "fillrandom to the end of the flush"),
     MICROSECONDS("fillrandom.cpu", "fillrandom CPU per entry, merges too"),
@@ -105,6 +113,18 @@ static const struct row rows[] = {
     RATE("deleted.seekrandom", "seekrandom (seek + 10 next)"),
     RATE("deleted.readrandom", "readrandom (80 % missing)"),
     TIMES("deleted.space_amp", "space amplification"),
+    HEADING("Values: random fill, two overwrites in random order, level os"),
+    RATE("values.fill", "fill, to the end of the flush"),
+    TIMES("values.fill.write_amp", "fill write amplification"),
+    TIMES("values.fill.space_amp", "fill space amplification"),
+    RATE("values.get", "get"),
+    RATE("values.scan", "scan, entries"),
+    RATE("values.overwrite", "overwrite, to the end of the flush"),
+    TIMES("values.overwrite.write_amp", "overwrite write amplification"),
+    TIMES("values.overwrite.space_amp", "overwrite space amplification"),
+    TIMES("values.write_amp", "write amplification of all"),
+    RATE("values.old.get", "get after the overwrites"),
+    RATE("values.old.scan", "scan after the overwrites, entries"),
     HEADING("Latency of puts under sustained fill, level os"),
     RATE("latency.rate", "puts"),
     MICROSECONDS("latency.p50", "put p50"),
@@ -254,7 +274,8 @@ static bool compare(const struct report *report, size_t row, const char *against
     double our_median = median(&report->cells[row][ours]);
     for (size_t i = 0; engines[i] != NULL; i++) {
         const struct cell *cell = &report->cells[row][i];
-        if (i == ours || cell->count == 0 || (against != NULL && strcmp(engines[i]->name, against) != 0)) {
+        bool own = strncmp(engines[i]->name, "nacre", 5) == 0; /* a variant of it */
+        if (own || cell->count == 0 || (against != NULL && strcmp(engines[i]->name, against) != 0)) {
             continue;
         }
         double theirs = median(cell);
@@ -284,7 +305,9 @@ void report_heading(const struct machine *machine, const struct disk_figures *di
     printf("engines     ");
     for (size_t i = 0; engines[i] != NULL; i++) {
         engines[i]->version(version, sizeof version);
-        printf("%s %s %s", i == 0 ? "" : ",", engines[i]->name, version);
+        if (!engines[i]->variant) {
+            printf("%s %s %s", i == 0 ? "" : ",", engines[i]->name, version);
+        }
     }
     printf("\nsettings     %s\n", settings);
     fflush(stdout);
@@ -300,6 +323,16 @@ static bool row_has_values(const struct report *report, size_t row)
     return false;
 }
 
+/* Variants have a column where they took part. */
+static bool has_column(const struct report *report, size_t engine)
+{
+    bool shown = !engines[engine]->variant;
+    for (size_t row = 0; row < ROWS && !shown; row++) {
+        shown = report->cells[row][engine].count > 0;
+    }
+    return shown;
+}
+
 static void print_row(const struct report *report, size_t row)
 {
     char text[32];
@@ -311,7 +344,9 @@ static void print_row(const struct report *report, size_t row)
         if (cell->count > 0) {
             format_figure(text, sizeof text, median(cell) / rows[row].scale);
         }
-        printf(" %10s", text);
+        if (has_column(report, i)) {
+            printf(" %13s", text);
+        }
     }
     static const char *const against[] = { NULL, "rocksdb" };
     for (size_t i = 0; i < 2; i++) {
@@ -342,7 +377,9 @@ void report_table(const struct report *report)
     size_t printed = ROWS;
     printf("\n%-47s %-5s", "medians", "");
     for (size_t i = 0; engines[i] != NULL; i++) {
-        printf(" %10s", engines[i]->name);
+        if (has_column(report, i)) {
+            printf(" %13s", engines[i]->name);
+        }
     }
     printf(" %9s %9s\n", "x best", "x rocksdb");
     for (size_t row = 0; row < ROWS; row++) {

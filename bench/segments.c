@@ -128,9 +128,9 @@ static void build_segments(const struct item *items)
             for (size_t i = 0; i < count; i++, at++) {
                 make_key(items[at].index, keys[i]);
                 make_value(items[at].index, values + i * (VALUE_BYTES + 8));
-                entries[i] = (struct entry){
-                    { keys[i], 16 }, { values + i * (VALUE_BYTES + 8), VALUE_BYTES }, 1 + items[at].index, 0, ENTRY_PUT
-                };
+                entries[i] = (struct entry){ { keys[i], 16 },     { values + i * (VALUE_BYTES + 8), VALUE_BYTES },
+                                             1 + items[at].index, 0,
+                                             ENTRY_PUT,           NULL };
             }
             uint64_t start = clock_monotonic_ns(), user = user_ns();
             for (size_t i = 0; i < count; i++) {

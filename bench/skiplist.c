@@ -70,7 +70,7 @@ struct skiplist *skiplist_create(struct chunk_pool *pool)
         memory_free(list);
         return NULL;
     }
-    struct entry nothing = { { "", 0 }, { "", 0 }, SEQUENCE_MAX, 0, ENTRY_PUT };
+    struct entry nothing = { { "", 0 }, { "", 0 }, SEQUENCE_MAX, 0, ENTRY_PUT, NULL };
     list->first = node_create(list, HEIGHT_MAX, &nothing);
     if (list->first)
         return list;
@@ -163,7 +163,7 @@ static void node_read(const struct skiplist_node *node, struct entry *entry)
 {
     const uint8_t *key = node_key(node);
     *entry = (struct entry){
-        { key, node->key_size }, { key + node->key_size, node->value_size }, node->sequence, 0, node->type
+        { key, node->key_size }, { key + node->key_size, node->value_size }, node->sequence, 0, node->type, NULL
     };
 }
 

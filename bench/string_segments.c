@@ -139,7 +139,7 @@ static double get(struct segment *s, const struct probes *probes, bool present)
     for (uint64_t i = 0; i < OPERATIONS; i++) {
         nacre_slice key = probe(probes, i);
         key.size -= !present;
-        struct lookup lookup = { key, hash_bytes(key.data, key.size), UINT64_MAX };
+        struct lookup lookup = { key, hash_bytes(key.data, key.size), UINT64_MAX, NULL };
         struct entry e = { 0 };
         struct pin pin;
         int status = s->kind->get(s->reader, &lookup, &e, &pin);

@@ -7,6 +7,7 @@
 
 const struct workload_group workload_groups[] = {
     { "fillseq", "fillseq", run_fillseq },
+    { "ingest", "ingest", run_ingest },
     { "random", "fillrandom,readrandom,readmissing,seekrandom,readseq,readreverse,overwrite", run_random },
     { "fillbatch", "fillbatch", run_fillbatch },
     { "fillsync", "fillsync", run_fillsync },
@@ -14,6 +15,7 @@ const struct workload_group workload_groups[] = {
     { "queue", "queue", run_queue },
     { "deleterandom80", "deleterandom80", run_deleted },
     { "large", "fill16k,read16k", run_large },
+    { "values", "values", run_values },
     { "latency", "latency", run_latency },
     { "beside", "readers-beside-writer,writer-beside-scanner", run_beside },
     { "seal", "seal", run_seal },

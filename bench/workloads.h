@@ -29,6 +29,7 @@ uint64_t read_step(struct worker *worker); /* one random get of an index below c
 uint64_t seek_step(struct worker *worker); /* seek to a random key, then ten times next */
 
 void run_fillseq(struct context *context);
+void run_ingest(struct context *context);
 void run_random(struct context *context);
 void run_fillbatch(struct context *context);
 void run_fillsync(struct context *context);
@@ -36,6 +37,7 @@ void run_ycsb(struct context *context);
 void run_queue(struct context *context);
 void run_deleted(struct context *context);
 void run_large(struct context *context);
+void run_values(struct context *context);
 void run_latency(struct context *context);
 void run_beside(struct context *context);
 void run_seal(struct context *context);

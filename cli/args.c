@@ -83,6 +83,9 @@ static int take_option(struct arguments *arguments, char **argv, int left, int *
     if (id == OPTION_COUNT) {
         return unknown_option(arguments, text, size);
     }
+    if (option_table[id].argument && option_table[id].argument[0] == '[') {
+        return set_option(arguments, id, text[size] ? text + size + 1 : "");
+    }
     if (option_table[id].argument) {
         return set_with_value(arguments, id, text[size] ? text + size + 1 : NULL, argv, left, used);
     }
@@ -122,12 +125,26 @@ static int take_command(struct arguments *arguments, const char *name)
     return complain("unknown command %s; `nacre --help` lists the commands", name);
 }
 
+const char *const log_level_names[LOG_LEVEL_NAMES] = { "none", "error", "warning", "info", "debug" };
+
+static bool is_log_level(const char *text)
+{
+    bool known = !text || !text[0];
+    for (unsigned i = NACRE_LOG_ERROR; i <= NACRE_LOG_DEBUG && !known; i++) {
+        known = strcmp(text, log_level_names[i]) == 0;
+    }
+    return known;
+}
+
 static int check(const struct arguments *arguments)
 {
     const struct command *command = arguments->command;
     uint64_t allowed = GENERAL_OPTIONS | (command ? command->options : 0);
     if (option_given(arguments, OPTION_HELP) || option_given(arguments, OPTION_VERSION)) {
         return RESULT_OK;
+    }
+    if (!is_log_level(arguments->options[OPTION_LOG])) {
+        return complain("--log=%s: expected error, warning, info or debug", arguments->options[OPTION_LOG]);
     }
     for (unsigned id = 0; id < OPTION_COUNT; id++) {
         if (arguments->options[id] && !(allowed & (UINT64_C(1) << id))) {

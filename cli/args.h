@@ -26,6 +26,9 @@ static inline bool option_given(const struct arguments *a, enum option_id id)
     return a->options[id] != NULL;
 }
 
+#define LOG_LEVEL_NAMES (NACRE_LOG_DEBUG + 1)
+extern const char *const log_level_names[LOG_LEVEL_NAMES];
+
 /* Each gets the value of an option, or leaves *value as it is where the option was not given. Returns false after saying
    what is wrong. */
 bool option_number(const struct arguments *, enum option_id, uint64_t least, uint64_t most, uint64_t *value);

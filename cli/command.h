@@ -7,16 +7,21 @@
 /* What the process ends with. */
 enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
 
-/* Options: id, name, argument (NULL: it takes none), text. On the command line '-' and '_' in names are the same. */
+/* Options: id, name, argument (NULL: it takes none; [=X]: it may have one, behind =), text. On the command line '-' and '_' in names are the same. */
 #define OPTION_TABLE(X) \
     X(STORE, "store", "DIR", "the directory of the store; default: NACRE_STORE in the environment") \
     X(JSON, "json", NULL, "print JSON") \
     X(HEX, "hex", NULL, "keys, prefixes and bounds are given and printed in hexadecimal") \
-    X(LOG, "log", NULL, "write what the engine does to standard error, one JSON object per line") \
+    X(LOG, "log", "[=LEVEL]", \
+      "write what the engine does to standard error, one JSON object per line: error, warning, info, or debug, which " \
+      "is " \
+      "all and the default") \
     X(HELP, "help", NULL, "show this help") \
     X(VERSION, "version", NULL, "show the version") \
     X(KIND, "kind", "KIND", \
-      "what the collection can do: ordered (the default), or strings (keys that `grep` searches)") \
+      "what the collection can do: ordered (the default), strings (keys that `grep` searches) or vectors (that " \
+      "`near` " \
+      "searches)") \
     X(TTL, "ttl", "MS", "entries are gone after so many milliseconds") \
     X(DURABILITY, "durability", "LEVEL", \
       "what an acknowledged write survives: memory (nothing), os (the end of the process), disk (the loss of power)") \
@@ -28,9 +33,11 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(KEYS_ONLY, "keys-only", NULL, "leave the values out") \
     X(RAW, "raw", NULL, "print the bytes of the value and nothing else") \
     X(FORMAT, "format", "FORMAT", \
-      "lines, tsv, csv or jsonl; export: tsv or jsonl. Without it the file's name decides") \
+      "lines, tsv, csv, jsonl, or for vectors fvecs, bvecs, npy, glove, jsonl; export: tsv or jsonl. Without it the " \
+      "file's name decides") \
     X(HEADER, "header", NULL, "pass over the first line") \
-    X(WATCH, "watch", NULL, "show it anew every second, until interrupted") \
+    X(WATCH, "watch", NULL, "show it anew every second, until q is pressed or it is interrupted") \
+    X(INTERVAL, "interval", "MS", "milliseconds between two looks, default 1000") \
     X(NUM, "num", "N", "entries, default 100000") \
     X(VALUE_SIZE, "value_size", "N", "bytes of a value, default 100") \
     X(THREADS, "threads", "N", "threads that share the work") \
@@ -54,6 +61,30 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(DELETES, "deletes", "N", "bench compaction: how many of them are deleted, default half") \
     X(ASSERT_EMPTY, "assert-empty", NULL, \
       "bench compaction: end with 1 where keys are left at the end, or more than 64 KiB of segments") \
+    X(DIM, "dim", "N", "numbers in a vector") \
+    X(METRIC, "metric", "M", "how far apart vectors are: l2 (squared Euclidean), cosine or dot (inner product)") \
+    X(MERGE_OPERATOR, "merge-operator", "NAME", \
+      "how `merge` changes values: append, append:SEP, add64, min, max or json_merge_patch") \
+    X(VALUE_LOG_THRESHOLD, "value-log-threshold", "N", \
+      "bytes from which on a value goes to a value file, default 4096; 0 = none does") \
+    X(VECTOR, "vector", "NUMBERS", "a vector: numbers divided by commas") \
+    X(WITH_VECTOR, "with-vector", NULL, "print the vector too") \
+    X(KEY, "key", "K", "search with the vector of K, which is found too") \
+    X(QUERIES, "queries", "FILE", "search with each vector of a file: fvecs, bvecs or npy, or glove text") \
+    X(NEIGHBORS, "neighbors", "N", "how many to find, default 10") \
+    X(EXACT, "exact", NULL, "exactly the nearest, proven") \
+    X(RECALL, "recall", "R", "the part of the nearest to find on average, up to 1; default 0.95") \
+    X(NO_INDEX, "no-index", NULL, \
+      "import of vectors: do not merge and index them at the end; backup: leave out what only makes searches faster") \
+    X(MATCH, "match", "REGEX", "only keys that the regular expression matches") \
+    X(TRUTH, "truth", "FILE", \
+      "with --queries: an ivecs file of the row numbers of the nearest; print recall and queries per second") \
+    X(SORTED, "sorted", NULL, "the keys ascend: load them past the log, all of them as one write") \
+    X(LIST, "list", NULL, "show the backups that are there, and make none") \
+    X(VERIFY, "verify", NULL, "read a backup, the newest or that of --id, and check it; make none") \
+    X(NEWEST, "newest", "N", "remove all but the N newest backups afterwards") \
+    X(ID, "id", "N", "the number of a backup; default: the newest") \
+    X(TO, "to", "DIR", "copy what can be read to a new store there, and leave the damaged one as it is") \
     X(KEEP, "keep", NULL, "bench compaction: leave the store, or in a named one the collection, for a look")
 
 /* Other names of options. Those of one letter are written behind one dash, also several together, as in -ci. */
@@ -71,7 +102,9 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
     X(QUIET, "silent") \
     X(NULL_BYTE, "0") \
     X(NULL_BYTE, "Z") \
-    X(COLOR, "colour")
+    X(COLOR, "colour") \
+    X(NEIGHBORS, "k") \
+    X(DIM, "dimension")
 
 enum option_id {
 #define OPTION_ENUM(id, name, argument, text) OPTION_##id,
@@ -79,6 +112,7 @@ enum option_id {
 #undef OPTION_ENUM
         OPTION_COUNT
 };
+_Static_assert(OPTION_COUNT <= 64, "a set of options is a word");
 #define OPTION_BIT(id) (UINT64_C(1) << OPTION_##id)
 
 struct option_row {
@@ -121,6 +155,7 @@ int run_drop(const struct arguments *);
 int run_list(const struct arguments *);
 int run_put(const struct arguments *);
 int run_get(const struct arguments *);
+int run_merge(const struct arguments *);
 int run_delete(const struct arguments *);
 int run_delete_range(const struct arguments *);
 int run_delete_prefix(const struct arguments *);
@@ -128,12 +163,15 @@ int run_clear(const struct arguments *);
 int run_scan(const struct arguments *);
 int run_count(const struct arguments *);
 int run_grep(const struct arguments *);
+int run_near(const struct arguments *);
 int run_import(const struct arguments *);
 int run_export(const struct arguments *);
 int run_flush(const struct arguments *);
 int run_seal(const struct arguments *);
 int run_compact(const struct arguments *);
 int run_checkpoint(const struct arguments *);
+int run_backup(const struct arguments *);
+int run_restore(const struct arguments *);
 int run_tune(const struct arguments *);
 int run_resume(const struct arguments *);
 int run_stats(const struct arguments *);

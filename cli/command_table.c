@@ -62,6 +62,25 @@ static const char grep_text[] =
     "is for counts; without it as many are taken as pay.\n\n"
     "Ends with 0 where a key was found, 1 where none was, 2 after an error; --explain ends with 0 either way.";
 
+#define NEAR_OPTIONS \
+    (RANGE_OPTIONS | OPTION_BIT(KEY) | OPTION_BIT(VECTOR) | OPTION_BIT(QUERIES) | OPTION_BIT(FORMAT) | \
+     OPTION_BIT(NEIGHBORS) | OPTION_BIT(EXACT) | OPTION_BIT(RECALL) | OPTION_BIT(MATCH) | OPTION_BIT(TRUTH) | \
+     OPTION_BIT(EXPLAIN) | OPTION_BIT(TIMEOUT) | OPTION_BIT(LIMIT))
+
+static const char near_text[] =
+    "Prints the entries of a collection of kind vectors that are nearest to a vector: that of --key, --vector, or each "
+    "of a file of --queries. One line per entry, the nearest first: key, tab, distance, and, where it is not empty, "
+    "tab, "
+    "value; with --queries the query's number, from 0, stands before. --json writes an object per entry, or per query "
+    "of a file.\n\n"
+    "Distances are the square of the Euclidean distance, 1 - cosine, or minus the inner product. About --recall of the "
+    "nearest are found, on average; --exact finds all of them. --prefix, --begin, --end and --match search among some "
+    "of the keys only, and as many come back as there are.\n\n"
+    "--truth compares with the true neighbours, whose row numbers are the keys, as `import` of fvecs, bvecs and npy "
+    "makes them: prints the recall and the queries per second of one thread, and no entries. --limit N stops after N "
+    "queries. --explain tells how one search goes, layer by layer.\n\n"
+    "Ends with 0 where an entry was found, 1 where none was, 2 after an error.";
+
 static const char import_text[] =
     "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty), tsv and csv (first column "
     "key, second "
@@ -70,26 +89,62 @@ static const char import_text[] =
     "bytes, as `export` and `scan` write them. In csv quotes are as in RFC 4180. Without --format the ending of the "
     "file's name decides, and else it is lines. Empty lines are passed over.\n\n"
     "With --kind the collection, and the store, is made where there is none.\n\n"
+    "Into a collection of vectors: fvecs, bvecs and npy (rows get their number, from 0, as key), glove (a word and "
+    "numbers in each line), jsonl (with a member `vector`, an array of numbers). With --kind vectors "
+    "--metric "
+    "is due; the dimension is the file's. "
+    "At the end the collection is merged and indexed, unless --no-index leaves that to the next who opens the store "
+    "for "
+    "writing.\n\n"
     "Entries are written in batches (--batch, default 1000), each as a whole or not at all, at level os; at the end "
     "all of them "
-    "are brought to the disk. A line that cannot be read ends the import with its number; what came before it stays.";
+    "are brought to the disk. A line that cannot be read ends the import with its number; what came before it "
+    "stays.\n\n"
+    "With --sorted the keys of the file ascend, byte by byte as `LC_ALL=C sort -u` puts them. They go straight into "
+    "the "
+    "store's own files, several times as fast, and the whole file is one write on the disk: it becomes visible at its "
+    "end, or, where a line cannot be read or a key is not greater than the one before, nothing of it.";
+
+static const char backup_text[] =
+    "Makes a backup in DIR, of the store as it is at one point, beside a program that writes too. Files that a backup "
+    "in "
+    "DIR has already are not copied again; DIR may be on another disk. Each copied segment is checked block by block. "
+    "Prints the backup's number, its size, and how much of it was new.\n\n"
+    "--newest N removes older backups afterwards, and the files that no other one needs. --no-index leaves out files "
+    "that "
+    "only make searches faster. --list and --verify make no backup, and need no store.";
 
 /* group, name, arguments, least, most, options, summary, text, run */
 const struct command command_table[] = {
-    { "Collections", "create", "NAME", 1, 1, OPTION_BIT(KIND) | OPTION_BIT(TTL), "make a collection",
-      "Makes the store too where there is none. With --ttl entries expire after so many milliseconds unless their put "
+    { "Collections", "create", "NAME", 1, 1,
+      OPTION_BIT(KIND) | OPTION_BIT(TTL) | OPTION_BIT(DIM) | OPTION_BIT(METRIC) | OPTION_BIT(MERGE_OPERATOR) |
+          OPTION_BIT(VALUE_LOG_THRESHOLD),
+      "make a collection",
+      "Makes the store too where there is none. A collection of vectors takes --dim and --metric. With --ttl entries "
+      "expire after so many milliseconds unless their put "
       "says "
-      "otherwise.",
+      "otherwise. With --merge-operator its values can be changed by `merge`.",
       run_create },
     { "Collections", "drop", "NAME", 1, 1, 0, "remove a collection with all that is in it",
       "Ends with 1 where there is no such collection.", run_drop },
     { "Collections", "list", "", 0, 0, 0, "list the collections", NULL, run_list },
 
-    { "Data", "put", "NAME KEY [VALUE]", 2, 3, OPTION_BIT(TTL) | OPTION_BIT(DURABILITY), "store a value under a key",
-      "VALUE `-` is read from standard input, as it is; without VALUE the value is empty. The default level is disk.",
+    { "Data", "put", "NAME KEY [VALUE]", 2, 3, OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(VECTOR),
+      "store a value under a key",
+      "In a collection of vectors --vector is due. VALUE `-` is read from standard input, as it is; without VALUE the "
+      "value is empty. The default level is disk.",
       run_put },
-    { "Data", "get", "NAME KEY", 2, 2, OPTION_BIT(RAW), "print the value of a key",
-      "Prints the value and a newline (--raw: without the newline). Ends with 1 where there is no such key.", run_get },
+    { "Data", "get", "NAME KEY", 2, 2, OPTION_BIT(RAW) | OPTION_BIT(WITH_VECTOR), "print the value of a key",
+      "Prints the value and a newline (--raw: without the newline). --with-vector prints the vector in a line before. "
+      "Ends with 1 where there is no such key.",
+      run_get },
+    { "Data", "merge", "NAME KEY OPERAND", 3, 3, OPTION_BIT(TTL) | OPTION_BIT(DURABILITY),
+      "change the value of a key by the collection's merge operator",
+      "The value is not read for that: it is made when it is read the next time. OPERAND `-` is read from standard "
+      "input, as it is. "
+      "For add64 OPERAND is a decimal number. Collections whose operator is a program's own can be changed by that "
+      "program alone.",
+      run_merge },
     { "Data", "delete", "NAME KEY...", 2, UINT32_MAX, OPTION_BIT(DURABILITY), "remove keys",
       "All keys are removed together, or none. Keys that are not there are no error.", run_delete },
     { "Data", "delete-range", "NAME BEGIN END", 3, 3, OPTION_BIT(DURABILITY),
@@ -111,14 +166,15 @@ const struct command command_table[] = {
       run_count },
     { "Data", "grep", "NAME PATTERN", 1, 2, GREP_OPTIONS, "print the keys that a regular expression matches", grep_text,
       run_grep },
+    { "Data", "near", "NAME", 1, 1, NEAR_OPTIONS, "print the entries whose vectors are nearest", near_text, run_near },
     { "Data", "import", "NAME FILE", 2, 2,
-      OPTION_BIT(KIND) | OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) | OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) |
-          OPTION_BIT(BATCH),
+      OPTION_BIT(KIND) | OPTION_BIT(METRIC) | OPTION_BIT(NO_INDEX) | OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) |
+          OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(BATCH) | OPTION_BIT(SORTED),
       "store the entries of a file", import_text, run_import },
     { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
       "write entries to a file that import reads",
       "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete. The format is "
-      "tsv, or jsonl where the name ends so or --format says so. Times to live are not written.",
+      "tsv, or jsonl where the name ends so or --format says so; of vectors jsonl. Times to live are not written.",
       run_export },
 
     { "Keeping house (never needed, it happens by itself)", "flush", "NAME", 1, 1, 0,
@@ -132,7 +188,15 @@ const struct command command_table[] = {
       "Gives back the space of what was deleted, and waits.", run_compact },
     { "Keeping house (never needed, it happens by itself)", "checkpoint", "DIR", 1, 1, 0,
       "copy the store to a directory that opens as a store",
-      "DIR must not exist. On the same file system files are linked, so the copy costs little.", run_checkpoint },
+      "DIR must not exist. On the same file system files are linked, so the copy costs little. Works beside a program "
+      "that writes.",
+      run_checkpoint },
+    { "Keeping house (never needed, it happens by itself)", "backup", "DIR", 1, 1,
+      OPTION_BIT(LIST) | OPTION_BIT(VERIFY) | OPTION_BIT(NEWEST) | OPTION_BIT(ID) | OPTION_BIT(NO_INDEX),
+      "copy what is new of the store to a directory of backups", backup_text, run_backup },
+    { "Keeping house (never needed, it happens by itself)", "restore", "BACKUPS DIR", 2, 2, OPTION_BIT(ID),
+      "make a store of a backup",
+      "BACKUPS is a directory of backups; DIR must not exist. Every byte is checked on its way.", run_restore },
     { "Keeping house (never needed, it happens by itself)", "tune", "[NAME [VALUE]]", 0, 2, 0,
       "show or set tuning parameters",
       "Without NAME all of them, with their ranges. VALUE is a number, or `default` to leave the choice to the engine.",
@@ -140,23 +204,33 @@ const struct command command_table[] = {
     { "Keeping house (never needed, it happens by itself)", "resume", "", 0, 0, 0,
       "make the store writable again after its disk was full", NULL, run_resume },
 
-    { "Looking inside", "stats", "", 0, 0, OPTION_BIT(WATCH) | OPTION_BIT(LIMIT),
+    { "Looking inside", "stats", "", 0, 0, OPTION_BIT(WATCH) | OPTION_BIT(LIMIT) | OPTION_BIT(INTERVAL),
       "show the state and the figures of the store",
-      "Works beside a program that writes. --watch shows a live view (with --limit N: so many times); --json is what "
-      "nacre_stats gives. Counters begin at the opening, and this command has an opening of its own; sizes, levels and "
-      "the sequence number are those of the store.",
+      "Where a program has the store open for writing, it is asked for its own figures; `live` in the JSON says so. "
+      "Where none does, the store is opened read-only: sizes, levels and the sequence number are those of the store, "
+      "and counters are this command's own.\n\n"
+      "--watch shows a live view on a terminal, every --interval milliseconds, with --limit N so many times: rates "
+      "since "
+      "the last look, latencies, stalls, memory, the log, tasks in the background, and the levels of each collection "
+      "as "
+      "bars. Where the output is no terminal it prints a block, or with --json an object, per look. --json is what "
+      "nacre_stats gives.",
       run_stats },
     { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus", NULL,
       run_metrics },
     { "Looking inside", "verify", "", 0, 0, 0, "read every file and check it",
       "Changes nothing. Damage is named by file and offset, and ends the command with 2.", run_verify },
-    { "Looking inside", "dump", "log|manifest|segment FILE", 2, 2, OPTION_BIT(LIMIT),
+    { "Looking inside", "dump", "log|manifest|segment|values FILE", 2, 2, OPTION_BIT(LIMIT),
       "print what a file of the store says",
-      "One JSON object per line. Damage ends it with 2, after the lines before it.", run_dump },
-    { "Looking inside", "salvage", "DIR", 1, 1, 0, "repair a damaged store as far as it can be",
+      "One JSON object per line. Where something is damaged it ends with 2, after the lines that can be read.",
+      run_dump },
+    { "Looking inside", "salvage", "DIR", 1, 1, OPTION_BIT(TO), "repair a damaged store as far as it can be",
       "DIR is the store; no other program may have it open. Damaged log files are kept as *.corrupt, and what can "
       "be read of them goes on. Damaged places in segments are named and left: keys outside of them can be read, and "
-      "the command ends with 2.",
+      "the command ends with 2.\n\n"
+      "--to DIR makes a new store of everything that can be read, whatever is damaged or missing: CURRENT, the "
+      "manifest, segments, value files, the log. It prints what is lost, key by key where keys are known, and which "
+      "keys may show an older value; --json prints the whole report. It ends with 2 where something was lost.",
       run_salvage },
     { "Looking inside", "bench", "[NAMES]", 0, 1,
       OPTION_BIT(NUM) | OPTION_BIT(VALUE_SIZE) | OPTION_BIT(THREADS) | OPTION_BIT(BATCH) | OPTION_BIT(DURABILITY) |

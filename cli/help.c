@@ -46,6 +46,16 @@ static void print_wrapped(FILE *out, const char *text, size_t column, size_t ind
     fputc('\n', out);
 }
 
+/* After `used` columns of a line: to `column`, with a blank at least before it, or to it in the next line. */
+static void go_to_column(FILE *out, int used, int column)
+{
+    if (used < column) {
+        fprintf(out, "%*s", column - used, "");
+    } else {
+        fprintf(out, "\n%*s", column, "");
+    }
+}
+
 static void print_options(FILE *out, uint64_t options)
 {
     enum { COLUMN = 24 };
@@ -55,26 +65,27 @@ static void print_options(FILE *out, uint64_t options)
             continue;
         }
         char letter[] = { ',', ' ', '-', option_letter(id), 0 };
-        int used = fprintf(out, "  --%s%s%s%s", option->name, letter[3] ? letter : "", option->argument ? " " : "",
+        int used = fprintf(out, "  --%s%s%s%s", option->name, letter[3] ? letter : "",
+                           !option->argument || option->argument[0] == '[' ? "" : " ",
                            option->argument ? option->argument : "");
-        fprintf(out, "%*s", COLUMN - used, "");
+        go_to_column(out, used, COLUMN);
         print_wrapped(out, option->text, COLUMN, COLUMN);
     }
 }
 
 void help_print(FILE *out)
 {
+    enum { COLUMN = 34 };
     const char *group = "";
     fprintf(out, "nacre %s: %s\n\nusage: nacre [--store DIR] COMMAND ...\n", nacre_version(), program_text);
     for (size_t i = 0; i < command_count; i++) {
         const struct command *command = &command_table[i];
-        char left[80];
         if (strcmp(group, command->group) != 0) {
             group = command->group;
             fprintf(out, "\n%s\n", group);
         }
-        snprintf(left, sizeof left, "%s %s", command->name, command->arguments);
-        fprintf(out, "  %-32s%s\n", left, command->summary);
+        go_to_column(out, fprintf(out, "  %s %s", command->name, command->arguments), COLUMN);
+        fprintf(out, "%s\n", command->summary);
     }
     fprintf(out, "\nOptions of every command\n");
     print_options(out, GENERAL_OPTIONS);

@@ -35,6 +35,8 @@ int run_compact(const struct arguments *arguments)
     if (key_from_option(arguments, OPTION_BEGIN, &begin) && key_from_option(arguments, OPTION_END, &end) &&
         session_open(&session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, arguments->items[0]) == RESULT_OK) {
         int status = nacre_compact(session.collection, slice_of(&begin), slice_of(&end));
+        /* Else the indexes of what was merged would wait for the next who opens the store for writing. */
+        status = status == NACRE_OK ? nacre_build_indexes(session.collection) : status;
         result = session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status("compact", status));
     }
     free(begin.data);
@@ -45,7 +47,7 @@ int run_compact(const struct arguments *arguments)
 int run_checkpoint(const struct arguments *arguments)
 {
     struct session session;
-    if (session_open(&session, arguments, SESSION_WRITE, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
         return RESULT_ERROR;
     }
     int status = nacre_checkpoint(session.store, arguments->items[0]);
@@ -68,11 +70,11 @@ static void print_parameter(const char *name, const json_t *parameter)
     snprintf(range, sizeof range, "%" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(parameter, "least")),
              json_integer_value(json_object_get(parameter, "most")));
-    printf("%-20s %14" JSON_INTEGER_FORMAT " %-8s %s: %s (%s)\n", name,
+    printf("%-20s %14" JSON_INTEGER_FORMAT " %-8s %s: %s (%s). Wrong when: %s\n", name,
            json_integer_value(json_object_get(parameter, "value")),
            json_is_true(json_object_get(parameter, "set")) ? "set" : "default",
            json_string_value(json_object_get(parameter, "unit")), json_string_value(json_object_get(parameter, "text")),
-           range);
+           range, json_string_value(json_object_get(parameter, "wrong_when")));
 }
 
 /* All parameters, or the one of that name. */

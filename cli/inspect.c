@@ -48,6 +48,15 @@ static void print_report(const nacre_verify_report *report)
     }
 }
 
+void print_verified(const struct arguments *arguments, const nacre_verify_report *report)
+{
+    if (option_given(arguments, OPTION_JSON)) {
+        print_report_json(report);
+    } else {
+        print_report(report);
+    }
+}
+
 int run_verify(const struct arguments *arguments)
 {
     struct session session;
@@ -57,11 +66,7 @@ int run_verify(const struct arguments *arguments)
     }
     int status = nacre_verify(session.store, &report);
     if (status == NACRE_OK || (status == NACRE_CORRUPT && report.damaged)) {
-        if (option_given(arguments, OPTION_JSON)) {
-            print_report_json(&report);
-        } else {
-            print_report(&report);
-        }
+        print_verified(arguments, &report);
     }
     int result = status == NACRE_OK ? RESULT_OK : complain_status("verify", status);
     nacre_free(report.damage);
@@ -85,8 +90,9 @@ int run_dump(const struct arguments *arguments)
 {
     struct dumping dumping = { UINT64_MAX };
     const char *kind = arguments->items[0];
-    if (strcmp(kind, "log") != 0 && strcmp(kind, "manifest") != 0 && strcmp(kind, "segment") != 0) {
-        return complain("dump %s: expected log, manifest or segment", kind);
+    if (strcmp(kind, "log") != 0 && strcmp(kind, "manifest") != 0 && strcmp(kind, "segment") != 0 &&
+        strcmp(kind, "values") != 0) {
+        return complain("dump %s: expected log, manifest, segment or values", kind);
     }
     if (!option_number(arguments, OPTION_LIMIT, 1, UINT64_MAX, &dumping.left)) {
         return RESULT_ERROR;
@@ -133,11 +139,74 @@ static int print_salvaged(const struct arguments *arguments, const char *text)
                 : RESULT_OK;
 }
 
+/* A place that is damaged, or a key that may be stale, in a line. */
+static void print_item(const json_t *item, const char *separator)
+{
+    const char *name;
+    json_t *value;
+    bool first = true;
+    json_object_foreach((json_t *)item, name, value)
+    {
+        fputs(first ? "" : separator, stdout);
+        first = false;
+        if (json_is_integer(value)) {
+            printf("%s %" JSON_INTEGER_FORMAT, name, json_integer_value(value));
+        } else {
+            printf("%s ", name);
+            print_escaped(stdout, (nacre_slice){ json_string_value(value), json_string_length(value) });
+        }
+    }
+    putchar('\n');
+}
+
+static void print_copied(const json_t *report)
+{
+    size_t i;
+    json_t *item;
+    printf("manifest    %s\n", json_string_value(json_object_get(json_object_get(report, "manifest"), "state")));
+    print_part("segments", json_object_get(report, "segments"));
+    print_part("log", json_object_get(report, "log"));
+    json_array_foreach(json_object_get(report, "damage"), i, item)
+    {
+        print_item(item, ", ");
+    }
+    if (json_integer_value(json_object_get(report, "stale"))) {
+        puts("may show an older value, or be back though deleted:");
+    }
+    json_array_foreach(json_object_get(report, "may_be_stale"), i, item)
+    {
+        print_item(item, ", ");
+    }
+}
+
+static int salvage_copy(const struct arguments *arguments, const nacre_options *options)
+{
+    char *text = NULL;
+    int status = nacre_salvage_copy(arguments->items[0], arguments->options[OPTION_TO], options, &text);
+    if (status != NACRE_OK) {
+        return complain_status("salvage", status);
+    }
+    json_t *report = json_loads(text, JSON_ALLOW_NUL, NULL);
+    if (option_given(arguments, OPTION_JSON)) {
+        puts(text);
+    } else {
+        print_copied(report);
+    }
+    json_int_t damaged = json_integer_value(json_object_get(report, "damaged"));
+    json_decref(report);
+    nacre_free(text);
+    return damaged ? complain("salvage: %lld damaged places; the copy has what could be read", (long long)damaged)
+                   : RESULT_OK;
+}
+
 int run_salvage(const struct arguments *arguments)
 {
     nacre_options options = NACRE_OPTIONS_INIT;
     char *text = NULL;
     options.logger = session_logger(arguments);
+    if (option_given(arguments, OPTION_TO)) {
+        return salvage_copy(arguments, &options);
+    }
     int status = nacre_salvage(arguments->items[0], &options, &text);
     if (status != NACRE_OK) {
         return complain_status("salvage", status);

@@ -49,7 +49,7 @@ static void print_options(uint64_t options)
             printf(", \\fB\\-%c\\fR", option_letter(id));
         }
         if (option->argument) {
-            printf(" \\fI%s\\fR", option->argument);
+            printf("%s\\fI%s\\fR", option->argument[0] == '[' ? "" : " ", option->argument);
         }
         fputc('\n', stdout);
         print_section(option->text);

@@ -52,6 +52,20 @@ void record_write(FILE *out, enum record_format format, nacre_slice key, nacre_s
     putc_unlocked('\n', out);
 }
 
+void record_write_vector(FILE *out, nacre_slice key, const float *vector, uint32_t dimension, nacre_slice value,
+                         bool hex)
+{
+    putc_unlocked('{', out);
+    print_json_bytes(out, "key", key, hex);
+    fputs(",\"vector\":[", out);
+    for (uint32_t i = 0; i < dimension; i++) {
+        fprintf(out, i ? ",%.9g" : "%.9g", (double)vector[i]);
+    }
+    fputs("],", out);
+    print_json_bytes(out, "value", value, false);
+    fputs("}\n", out);
+}
+
 static int wrong(const struct record_reader *reader, const char *what)
 {
     complain("import: %s, line %llu: %s", reader->name, (unsigned long long)reader->line, what);
@@ -246,6 +260,32 @@ static void drop_parts(struct record_reader *reader)
     reader->key_bytes = reader->value_bytes = (struct bytes){ NULL, 0 };
 }
 
+/* The array of numbers of member `vector`. */
+static int take_vector(struct record_reader *reader)
+{
+    const json_t *array = json_object_get(reader->object, "vector");
+    size_t count = json_array_size(array);
+    if (count == 0 || count > NACRE_DIMENSION_MAX) {
+        return wrong(reader, "expected a member \"vector\" that is an array of numbers");
+    }
+    if (count > reader->dimension) {
+        float *larger = realloc(reader->vector, count * sizeof *larger);
+        if (!larger) {
+            return wrong(reader, "out of memory");
+        }
+        reader->vector = larger;
+    }
+    reader->dimension = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *number = json_array_get(array, i);
+        if (!json_is_number(number)) {
+            return wrong(reader, "\"vector\" holds what is no number");
+        }
+        reader->vector[i] = (float)json_number_value(number);
+    }
+    return 1;
+}
+
 static int parse_jsonl(struct record_reader *reader)
 {
     json_error_t error;
@@ -260,7 +300,10 @@ static int parse_jsonl(struct record_reader *reader)
     if (found <= 0) {
         return found < 0 ? found : wrong(reader, "no \"key\" and no \"key_hex\"");
     }
-    return take_member(reader, "value", "value_hex", &reader->value_bytes, &reader->value) < 0 ? -1 : 1;
+    if (take_member(reader, "value", "value_hex", &reader->value_bytes, &reader->value) < 0) {
+        return -1;
+    }
+    return reader->with_vectors ? take_vector(reader) : 1;
 }
 
 static int decode_key(struct record_reader *reader)
@@ -301,5 +344,7 @@ void record_reader_free(struct record_reader *reader)
 {
     drop_parts(reader);
     free(reader->text);
+    free(reader->vector);
     reader->text = NULL;
+    reader->vector = NULL;
 }

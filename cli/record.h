@@ -14,6 +14,8 @@ bool record_format_choose(const struct arguments *, const char *path, enum recor
 
 /* One entry as a line of tsv or jsonl. hex: of the key. value_shown: false leaves the value out. */
 void record_write(FILE *, enum record_format, nacre_slice key, nacre_slice value, bool hex, bool value_shown);
+/* The same as jsonl, with its vector. */
+void record_write_vector(FILE *, nacre_slice key, const float *vector, uint32_t dimension, nacre_slice value, bool hex);
 
 /* Reads entries one by one. */
 struct record_reader {
@@ -25,6 +27,9 @@ struct record_reader {
     uint64_t bytes;         /* read so far */
     uint64_t empty;         /* lines passed over */
     nacre_slice key, value; /* of the record read last; good until the next */
+    bool with_vectors;      /* jsonl: each record must have one */
+    float *vector;          /* of the record read last */
+    uint32_t dimension;     /* its numbers */
     char *text;             /* the line, or the fields of a csv record one after the other */
     size_t text_size, text_space;
     json_t *object;                      /* jsonl: holds key and value */

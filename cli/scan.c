@@ -112,6 +112,41 @@ static int end_file(FILE *file, const char *aside, const char *path, int result)
     return result;
 }
 
+/* The same with the vector of each; the store was opened read-only, so nothing changes between the two reads. */
+static int write_vectors(const struct range *range, FILE *out, uint32_t dimension, bool hex, uint64_t *count)
+{
+    float *vector = malloc(dimension * sizeof *vector);
+    int status = vector ? NACRE_OK : NACRE_NO_MEMORY;
+    for (; status == NACRE_OK && nacre_cursor_valid(range->cursor) && !ferror(out); nacre_cursor_next(range->cursor)) {
+        nacre_slice key = nacre_cursor_key(range->cursor);
+        status = nacre_get_vector(range->session.collection, key, NULL, vector, NULL);
+        if (status == NACRE_OK) {
+            record_write_vector(out, key, vector, dimension, nacre_cursor_value(range->cursor), hex);
+            ++*count;
+        }
+        status = status == NACRE_NOT_FOUND ? NACRE_OK : status; /* it has expired */
+    }
+    free(vector);
+    return status == NACRE_OK ? RESULT_OK : complain_status("export", status);
+}
+
+static int write_all(const struct arguments *arguments, const struct range *range, FILE *out, enum record_format format,
+                     uint64_t *count)
+{
+    nacre_collection_info info = { 0 };
+    bool hex = option_given(arguments, OPTION_HEX), found;
+    int status = session_find(&range->session, arguments->items[0], &info, &found);
+    if (status != NACRE_OK) {
+        return complain_status("export", status);
+    }
+    if (info.dimension) {
+        return format == RECORD_JSONL ? write_vectors(range, out, info.dimension, hex, count)
+                                      : complain("export: vectors are written as jsonl");
+    }
+    *count = write_entries(range->cursor, out, format, hex, true);
+    return RESULT_OK;
+}
+
 int run_export(const struct arguments *arguments)
 {
     struct range range;
@@ -129,7 +164,7 @@ int run_export(const struct arguments *arguments)
     int result = range_open(&range, arguments, arguments->items[0], false);
     FILE *out = result != RESULT_OK ? NULL : path ? begin_file(path, aside, sizeof aside) : stdout;
     if (out) {
-        count = write_entries(range.cursor, out, format, option_given(arguments, OPTION_HEX), true);
+        result = write_all(arguments, &range, out, format, &count);
     }
     result = range_close(&range, out ? result : RESULT_ERROR);
     if (path && out) {

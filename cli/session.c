@@ -8,19 +8,28 @@
 /* Called from any thread: one line is written under the stream's lock. */
 static void write_log_line(void *context, nacre_log_level level, const char *event, const char *fields_json)
 {
-    static const char *const levels[] = { "none", "error", "warning", "info", "debug" };
     struct timespec now;
     (void)context;
     clock_gettime(CLOCK_REALTIME, &now);
     fprintf(stderr, "{\"time_ms\":%lld,\"level\":\"%s\",\"event\":\"%s\",\"fields\":%s}\n",
-            (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, levels[level <= NACRE_LOG_DEBUG ? level : 0], event,
-            fields_json);
+            (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000, log_level_names[level <= NACRE_LOG_DEBUG ? level : 0],
+            event, fields_json);
 }
 
 const nacre_logger *session_logger(const struct arguments *arguments)
 {
-    static const nacre_logger logger = { sizeof logger, NULL, NACRE_LOG_DEBUG, write_log_line };
-    return option_given(arguments, OPTION_LOG) ? &logger : NULL;
+    static const nacre_logger loggers[LOG_LEVEL_NAMES] = {
+        [NACRE_LOG_ERROR] = { sizeof(nacre_logger), NULL, NACRE_LOG_ERROR, write_log_line },
+        [NACRE_LOG_WARNING] = { sizeof(nacre_logger), NULL, NACRE_LOG_WARNING, write_log_line },
+        [NACRE_LOG_INFO] = { sizeof(nacre_logger), NULL, NACRE_LOG_INFO, write_log_line },
+        [NACRE_LOG_DEBUG] = { sizeof(nacre_logger), NULL, NACRE_LOG_DEBUG, write_log_line }
+    };
+    const char *level = arguments->options[OPTION_LOG];
+    unsigned i = NACRE_LOG_ERROR;
+    while (level && i < NACRE_LOG_DEBUG && strcmp(level, log_level_names[i]) != 0) {
+        i++;
+    }
+    return level ? &loggers[i] : NULL;
 }
 
 const char *kind_name(nacre_kind kind)
@@ -34,16 +43,53 @@ const char *kind_name(nacre_kind kind)
 bool kind_from_option(const struct arguments *arguments, nacre_kind *kind)
 {
     const char *text = arguments->options[OPTION_KIND];
-    for (int i = NACRE_ORDERED; text && i <= NACRE_STRINGS; i++) {
+    for (int i = NACRE_ORDERED; text && i <= NACRE_VECTORS; i++) {
         if (strcmp(text, kind_name((nacre_kind)i)) == 0) {
             *kind = (nacre_kind)i;
             return true;
         }
     }
     if (text) {
-        complain("--kind %s: expected ordered or strings", text);
+        complain("--kind %s: expected ordered, strings or vectors", text);
     }
     return !text;
+}
+
+const char *metric_name(nacre_metric metric)
+{
+    return metric == NACRE_L2 ? "l2" : metric == NACRE_COSINE ? "cosine" : metric == NACRE_DOT ? "dot" : "none";
+}
+
+bool metric_from_option(const struct arguments *arguments, nacre_metric *metric)
+{
+    const char *text = arguments->options[OPTION_METRIC];
+    for (int i = NACRE_L2; text && i <= NACRE_DOT; i++) {
+        if (strcmp(text, metric_name((nacre_metric)i)) == 0) {
+            *metric = (nacre_metric)i;
+            return true;
+        }
+    }
+    if (text) {
+        complain("--metric %s: expected l2, cosine or dot", text);
+    }
+    return !text;
+}
+
+int session_find(const struct session *session, const char *name, nacre_collection_info *info, bool *found)
+{
+    nacre_collection_info *list = NULL;
+    size_t count = 0, i = 0;
+    int status = nacre_collection_list(session->store, &list, &count);
+    while (i < count && strcmp(list[i].name, name) != 0) {
+        i++;
+    }
+    *found = status == NACRE_OK && i < count;
+    if (*found) {
+        *info = list[i];
+        info->name = info->merge_operator = info->compaction_filter = NULL; /* they go with the list */
+    }
+    nacre_free(list);
+    return status;
 }
 
 const char *session_path(const struct arguments *arguments)

@@ -28,6 +28,14 @@ int session_close(struct session *, int result);
 /* The kinds of collections by name. */
 const char *kind_name(nacre_kind);
 bool kind_from_option(const struct arguments *, nacre_kind *); /* as option_number, for --kind */
+const char *metric_name(nacre_metric);
+bool metric_from_option(const struct arguments *, nacre_metric *); /* the same for --metric */
+
+/* What the open store says of a collection: false when there is none of the name. info->name is not set. */
+int session_find(const struct session *, const char *name, nacre_collection_info *info, bool *found);
+
+/* What a verification found, for people or with --json. */
+void print_verified(const struct arguments *, const nacre_verify_report *);
 
 /* The logger that --log asks for, else NULL. */
 const nacre_logger *session_logger(const struct arguments *);

@@ -18,6 +18,7 @@ endif()
 add_library(nacre_flags INTERFACE)
 target_compile_definitions(nacre_flags INTERFACE _GNU_SOURCE)
 target_compile_options(nacre_flags INTERFACE -fvisibility=hidden -fno-omit-frame-pointer
+    -fno-math-errno # a square root is one instruction, not a call of libm
     $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
                             -Wstrict-prototypes -Wmissing-prototypes -Wvla>
     $<$<C_COMPILER_ID:Clang>:-Wno-string-conversion> # assert(!"a sentence") is no mistake

@@ -7,6 +7,8 @@ find_package(Threads REQUIRED)
 # Kept in one place: cmake/nacre-config.cmake.in and cmake/nacre.pc.in get them from here.
 set(NACRE_PKG_REQUIRES liburcu-bp liblz4 libzstd jansson)
 pkg_check_modules(NACRE_DEPS REQUIRED IMPORTED_TARGET ${NACRE_PKG_REQUIRES})
+find_library(NACRE_ROARING roaring REQUIRED) # Debian has no .pc file for it
+target_link_libraries(PkgConfig::NACRE_DEPS INTERFACE "${NACRE_ROARING}")
 pkg_check_modules(NACRE_XXHASH REQUIRED IMPORTED_TARGET libxxhash) # header only, while compiling
 
 # The tables of Unicode (src/regex/unicode.h) are made here, not kept in the tree.
@@ -55,7 +57,7 @@ if(NOT nacre_instrumented)
     target_link_options(nacre PRIVATE LINKER:-z,defs LINKER:-z,now)
 endif()
 target_link_libraries(nacre PRIVATE $<BUILD_INTERFACE:nacre_flags> $<BUILD_INTERFACE:PkgConfig::NACRE_DEPS>
-                            $<BUILD_INTERFACE:Threads::Threads>)
+                            $<BUILD_INTERFACE:Threads::Threads> m)
 
 if(nacre_instrumented)
     add_library(nacre_static STATIC $<TARGET_OBJECTS:nacre_objects>)
@@ -70,7 +72,7 @@ else()
     add_library(nacre_static STATIC "${nacre_merged}")
 endif()
 set_target_properties(nacre_static PROPERTIES OUTPUT_NAME nacre LINKER_LANGUAGE C)
-target_link_libraries(nacre_static PUBLIC PkgConfig::NACRE_DEPS Threads::Threads PRIVATE $<BUILD_INTERFACE:nacre_flags>)
+target_link_libraries(nacre_static PUBLIC PkgConfig::NACRE_DEPS Threads::Threads m PRIVATE $<BUILD_INTERFACE:nacre_flags>)
 
 foreach(library nacre nacre_static)
     target_include_directories(${library} PUBLIC "$<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>"

@@ -4,7 +4,7 @@ file(GLOB nacre_cli_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cli/*.c")
 if(nacre_cli_sources AND nacre_api_sources)
     add_executable(nacre_cli ${nacre_cli_sources})
     set_target_properties(nacre_cli PROPERTIES OUTPUT_NAME nacre)
-    target_link_libraries(nacre_cli PRIVATE nacre_static nacre_flags m)
+    target_link_libraries(nacre_cli PRIVATE nacre_static nacre_flags)
     # The command prints its man page and the completion for bash itself, from its table of commands.
     if(NOT CMAKE_CROSSCOMPILING)
         add_custom_command(OUTPUT "${PROJECT_BINARY_DIR}/nacre.1" "${PROJECT_BINARY_DIR}/nacre.bash"

@@ -136,6 +136,12 @@ foreach(source IN LISTS nacre_fuzz_sources)
     endif()
 endforeach()
 
+# Minutes of everything at once are for scripts/soak.sh; here it only has to run.
+add_executable(soak "${PROJECT_SOURCE_DIR}/tests/soak/soak.c")
+set_target_properties(soak PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+target_link_libraries(soak PRIVATE nacre_test_support m)
+nacre_test(soak/smoke sh "${PROJECT_SOURCE_DIR}/tests/soak/smoke.sh" $<TARGET_FILE:soak>)
+
 foreach(example IN LISTS nacre_examples)
     nacre_test(example/${example} sh "${PROJECT_SOURCE_DIR}/tests/install/run_example.sh" $<TARGET_FILE:example_${example}>)
 endforeach()

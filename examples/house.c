@@ -1,4 +1,4 @@
-/* Deleting by range, copying a store that is in use, checking it, and asking what it does. */
+/* Deleting by range, tuning, copying a store that is in use, checking it, and asking what it does. */
 #include "example.h"
 
 static size_t count(nacre_collection *from)
@@ -43,6 +43,22 @@ static void verify(nacre_store *store)
     nacre_free(report.damage);
 }
 
+/* Never needed. What the engine may move by itself, it moves unless it was set. */
+static void tune(nacre_store *store)
+{
+    char *json;
+    must(nacre_tune(store, NACRE_TUNING_SEGMENT_BYTES, "33554432"), "tune");
+    must(nacre_tune(store, NACRE_TUNING_SEGMENT_BYTES, "default"), "tune");
+    must(nacre_set_autotune(store, true), "set_autotune");
+    must(nacre_tuning(store, &json), "tuning");
+    check(strstr(json, "\"wrong_when\"") != NULL, "each parameter says how to tell that it is wrong");
+    nacre_free(json);
+    must(nacre_stats(store, &json), "stats");
+    check(strstr(json, "\"autotune\":{\"enabled\":true") != NULL, "what it decided is in the statistics");
+    nacre_free(json);
+    must(nacre_tune(store, NACRE_TUNING_AUTOTUNE, "default"), "tune");
+}
+
 static void print_stats(nacre_store *store)
 {
     char *json;
@@ -68,8 +84,7 @@ int main(void)
     copy(store);
     verify(store);
     must(nacre_compact(events, text(""), text("")), "compact"); /* never needed: it gives back space at once */
-    must(nacre_tune(store, "segment_bytes", "33554432"), "tune");
-    must(nacre_tune(store, "segment_bytes", "default"), "tune");
+    tune(store);
     print_stats(store);
 
     nacre_collection_close(events);

@@ -1,4 +1,4 @@
-/* Ways to read: one prefix, a range downwards, on from a key, the last entry, and several keys at once. */
+/* Ways to read: one prefix, a range downwards, all of it twice, on from a key, the last entry, and several keys at once. */
 #include "example.h"
 
 static void print_all(nacre_cursor *cursor)
@@ -31,6 +31,23 @@ static void print_downwards(nacre_collection *files, const char *begin, const ch
     options.reverse = true;
     must(nacre_scan(files, &options, &cursor), "scan");
     print_all(cursor);
+    nacre_cursor_close(cursor);
+}
+
+/* A table whose first column is as wide as it must be: the same cursor goes over the entries twice. */
+static void print_table(nacre_collection *files)
+{
+    nacre_cursor *cursor;
+    size_t width = 0;
+    must(nacre_scan(files, NULL, &cursor), "scan");
+    for (; nacre_cursor_valid(cursor); nacre_cursor_next(cursor))
+        width = nacre_cursor_key(cursor).size > width ? nacre_cursor_key(cursor).size : width;
+    for (nacre_cursor_first(cursor); nacre_cursor_valid(cursor); nacre_cursor_next(cursor)) {
+        nacre_slice key = nacre_cursor_key(cursor), value = nacre_cursor_value(cursor);
+        printf("  %-*.*s  %.*s\n", (int)width, (int)key.size, (const char *)key.data, (int)value.size,
+               (const char *)value.data);
+    }
+    must(nacre_cursor_status(cursor), "cursor");
     nacre_cursor_close(cursor);
 }
 
@@ -76,6 +93,8 @@ int main(void)
     print_prefix(files, "/etc/");
     printf("from /etc/p down to /bin:\n");
     print_downwards(files, "/bin", "/etc/p");
+    printf("as a table:\n");
+    print_table(files);
     printf("moved about:\n");
     walk(files);
     printf("three keys at one point:\n");

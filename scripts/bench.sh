@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs nacre beside the other engines and keeps the table, then its searches beside other searchers (docs/benchmarks.md). About two hours;
-# QUICK=1: some minutes.
+# Runs nacre beside the other engines and keeps the table, then its searches and its nearest neighbours beside those of others
+# (docs/benchmarks.md). About two hours, and the vectors; QUICK=1: some minutes each.
 #   scripts/bench.sh [nacre_bench OPTIONS]        make bench QUICK=1        make bench BENCH="--workloads fillrandom,queue"
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,4 +19,5 @@ code=$(cat "$status")
 rm -f "$status"
 echo "table: $table"
 scripts/bench_strings.sh || code=1
+scripts/bench_vectors.sh || code=1
 exit "$code"

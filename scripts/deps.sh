@@ -1,18 +1,20 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and says so. Quick and silent when nothing is.
-#   scripts/deps.sh [build] [test] [full] [bench] [lint]
+#   scripts/deps.sh [build] [demo] [test] [full] [bench] [lint]
 set -eu
 
 packages_of() {
     case $1 in
     build) echo gcc libc6-dev binutils make cmake ninja-build pkg-config \
-                liburcu-dev libxxhash-dev liblz4-dev libzstd-dev libjansson-dev mawk unicode-data ;;
+                liburcu-dev libxxhash-dev liblz4-dev libzstd-dev libjansson-dev libroaring-dev mawk unicode-data ;;
     test) echo g++ libcmocka-dev libre2-dev universal-ctags jq ;;
+    demo) echo curl ca-certificates tar gzip mawk ;;
     full) echo clang llvm ;;
     bench) echo g++ librocksdb-dev liblmdb-dev libleveldb-dev libwiredtiger-dev \
-                libhyperscan-dev libre2-dev libsqlite3-dev ripgrep plocate apt-file jq ;;
+                libhyperscan-dev libre2-dev libsqlite3-dev ripgrep plocate apt-file jq \
+                libfaiss-dev libopenblas-pthread-dev liblapack-dev ;;
     lint) echo clang-format clang-tidy ;;
-    *) echo "deps.sh: unknown group '$1' (there are build, test, full, bench, lint)" >&2; exit 2 ;;
+    *) echo "deps.sh: unknown group '$1' (there are build, demo, test, full, bench, lint)" >&2; exit 2 ;;
     esac
 }
 

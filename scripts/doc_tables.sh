@@ -27,8 +27,8 @@ rows() { # rows MACRO FILE
 }
 
 tuning() {
-    echo '| parameter | unit | default | least | greatest | |'
-    echo '|---|---|---|---|---|---|'
+    echo '| parameter | unit | default | least | greatest | | how to tell that it is wrong |'
+    echo '|---|---|---|---|---|---|---|'
     rows TUNING_TABLE src/store/tuning.h | awk -F '\t' '
     function number(text,   part) {
         gsub(/UINT64_C|[() ]/, "", text)
@@ -40,10 +40,11 @@ tuning() {
         return sprintf("%.0f %s", n, substr("B  KiBMiBGiBTiB", 3 * i - 2, 3))
     }
     {
-        split($2, quoted, "\""); unit = quoted[2]; text = quoted[4]
+        gsub(/"[ \t]+"/, "", $2) # parts of one text
+        split($2, quoted, "\""); unit = quoted[2]; text = quoted[4]; wrong = quoted[6]
         split(quoted[3], value, ",")
         default_value = text ~ /; 0: / ? "worked out" : shown(number(value[2]), unit)
-        line = "| `" $1 "` | " unit " | " default_value " | " shown(number(value[3]), unit) " | " shown(number(value[4]), unit) " | " text " |"
+        line = "| `" $1 "` | " unit " | " default_value " | " shown(number(value[3]), unit) " | " shown(number(value[4]), unit) " | " text " | " wrong " |"
         gsub(/ +\|/, " |", line); print line
     }'
 }
@@ -86,6 +87,10 @@ stale=0
 tuning >"$work/tuning"
 figures STATS_COUNTERS src/store/stats.h >"$work/counters"
 figures GAUGES src/store/report.c >"$work/gauges"
+figures LATENCY_TABLE src/store/latency.h >"$work/latencies"
+figures MEMORY_OWNERS src/store/report.h >"$work/memory"
+figures COLLECTION_FIGURES src/store/report.h >"$work/collections"
 page tuning.md Parameters "$work/tuning"
-page statistics.md Counters "$work/counters" Gauges "$work/gauges"
+page statistics.md Counters "$work/counters" Gauges "$work/gauges" Latencies "$work/latencies" \
+    "Memory by owner" "$work/memory" Collections "$work/collections"
 exit "$stale"

@@ -31,6 +31,7 @@ struct engine_config {
    cursor moves. A cursor sees the store as it was when it was opened, where the engine has snapshots. */
 struct engine {
     const char *name;
+    bool variant; /* of another: takes part in "values", elsewhere only where it is named */
     void (*version)(char *text, size_t size);
 
     void *(*open)(const struct engine_config *config);
@@ -44,6 +45,10 @@ struct engine {
     void (*put)(void *session, struct slice key, struct slice value);
     void (*remove)(void *session, struct slice key);
     void (*write_batch)(void *session, const struct entry *entries, size_t count); /* atomic */
+    /* Bulk load, past the log and the write buffers; NULL where the engine has no such thing. Keys ascend; all is visible and durable at the end. */
+    void *(*bulk_begin)(void *store, const char *directory); /* what it writes on the way may lie there */
+    void (*bulk_put)(void *bulk, struct slice key, struct slice value);
+    void (*bulk_end)(void *bulk);
     bool (*get)(void *session, struct slice key, struct slice *value); /* false: not found, nothing to release */
     void (*release)(void *session);                                    /* of the last value found */
 
@@ -61,6 +66,7 @@ struct engine {
 extern const struct engine *const engines[];
 const struct engine *engine_find(const char *name);
 
+extern const struct engine engine_nacre_inline, engine_rocksdb_blobs; /* variants */
 extern const struct engine engine_nacre, engine_rocksdb, engine_leveldb, engine_lmdb, engine_wiredtiger;
 
 #endif

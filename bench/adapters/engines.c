@@ -5,9 +5,11 @@
 const struct engine *const engines[] = {
 #ifdef BENCH_WITH_NACRE
     &engine_nacre,
+    &engine_nacre_inline,
 #endif
 #ifdef BENCH_WITH_ROCKSDB
     &engine_rocksdb,
+    &engine_rocksdb_blobs,
 #endif
 #ifdef BENCH_WITH_LEVELDB
     &engine_leveldb,

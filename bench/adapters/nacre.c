@@ -1,4 +1,5 @@
-/* nacre through its public header. The memory budget is the sum of what the others get as cache and write buffers; compression is off, as theirs is. */
+/* nacre through its public header. The memory budget is the sum of what the others get as cache and write buffers; compression is off, as theirs is.
+   A variant keeps all values in segments. */
 #include "adapters/engine.h"
 #include "support.h"
 #include <nacre/nacre.h>
@@ -42,7 +43,7 @@ static void tune(nacre_store *handle, const char *name, uint64_t value)
     check(nacre_tune(handle, name, text), name);
 }
 
-static void *store_open(const struct engine_config *config)
+static void *open_with(const struct engine_config *config, uint64_t value_log_threshold)
 {
     struct store *store = allocate(sizeof *store);
     nacre_options options = NACRE_OPTIONS_INIT;
@@ -59,10 +60,23 @@ static void *store_open(const struct engine_config *config)
     int status = nacre_collection_open(store->handle, "bench", &store->collection);
     if (status == NACRE_NOT_FOUND) {
         nacre_collection_options collection = NACRE_COLLECTION_OPTIONS_INIT;
+        collection.value_log_threshold = value_log_threshold;
         status = nacre_collection_create(store->handle, "bench", &collection, &store->collection);
     }
     check(status, "nacre_collection_open");
     return store;
+}
+
+/* NACRE_BENCH_THRESHOLD: another value_log_threshold than the engine's, for sweeps. */
+static void *store_open(const struct engine_config *config)
+{
+    const char *text = getenv("NACRE_BENCH_THRESHOLD");
+    return open_with(config, text ? strtoull(text, NULL, 10) : 0);
+}
+
+static void *store_open_inline(const struct engine_config *config)
+{
+    return open_with(config, UINT64_MAX);
 }
 
 static void store_close(void *opaque)
@@ -129,6 +143,34 @@ static void write_batch(void *opaque, const struct entry *entries, size_t count)
               "nacre_batch_put");
     }
     check(nacre_write(session->store->handle, session->batch, NULL), "nacre_write");
+}
+
+struct bulk {
+    struct store *store;
+    nacre_segment_writer *writer;
+};
+
+static void *bulk_begin(void *opaque, const char *directory)
+{
+    struct bulk *bulk = allocate(sizeof *bulk);
+    (void)directory;
+    bulk->store = opaque;
+    check(nacre_segment_writer_create(bulk->store->collection, NULL, &bulk->writer), "nacre_segment_writer_create");
+    return bulk;
+}
+
+static void bulk_put(void *opaque, struct slice key, struct slice value)
+{
+    struct bulk *bulk = opaque;
+    check(nacre_segment_writer_put(bulk->writer, as_nacre(key), as_nacre(value)), "nacre_segment_writer_put");
+}
+
+static void bulk_end(void *opaque)
+{
+    struct bulk *bulk = opaque;
+    check(nacre_ingest(bulk->store->collection, &bulk->writer, 1), "nacre_ingest");
+    nacre_segment_writer_free(bulk->writer);
+    free(bulk);
 }
 
 static bool get(void *opaque, struct slice key, struct slice *value)
@@ -204,26 +246,14 @@ static bool prev(void *cursor, struct entry *entry)
     return stand(cursor, entry);
 }
 
-const struct engine engine_nacre = {
-    .name = "nacre",
-    .version = nacre_engine_version,
-    .open = store_open,
-    .close = store_close,
-    .flush = store_flush,
-    .compact = store_compact,
-    .seal = store_seal,
-    .session_open = session_open,
-    .session_close = session_close,
-    .put = put,
-    .remove = remove_key,
-    .write_batch = write_batch,
-    .get = get,
-    .release = release,
-    .cursor_open = cursor_open,
-    .cursor_close = cursor_close,
-    .seek = seek,
-    .first = first,
-    .last = last,
-    .next = next,
-    .prev = prev,
+#define FUNCTIONS \
+    .version = nacre_engine_version, .close = store_close, .flush = store_flush, .compact = store_compact, \
+    .seal = store_seal, .session_open = session_open, .session_close = session_close, .put = put, \
+    .remove = remove_key, .write_batch = write_batch, .bulk_begin = bulk_begin, .bulk_put = bulk_put, \
+    .bulk_end = bulk_end, .get = get, .release = release, .cursor_open = cursor_open, .cursor_close = cursor_close, \
+    .seek = seek, .first = first, .last = last, .next = next, .prev = prev
+
+const struct engine engine_nacre = { .name = "nacre", .open = store_open, FUNCTIONS };
+const struct engine engine_nacre_inline = {
+    .name = "nacre-inline", .variant = true, .open = store_open_inline, FUNCTIONS
 };

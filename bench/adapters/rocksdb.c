@@ -1,9 +1,12 @@
-/* RocksDB through its C API: leveled, no compression, whole-key bloom filters of 10 bits, everything else as it comes except what is set below. */
+/* RocksDB through its C API: leveled, no compression, whole-key bloom filters of 10 bits, everything else as it comes except what is set below. A
+   variant keeps values from BLOB_LEAST on in blob files, which compactions collect the garbage of. */
 #include "adapters/engine.h"
 #include "support.h"
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define BLOB_LEAST 256u
 
 struct store {
     rocksdb_t *handle;
@@ -52,10 +55,15 @@ static void set_options(struct store *store, const struct engine_config *config)
     store->options = options;
 }
 
-static void *store_open(const struct engine_config *config)
+static void *open_with(const struct engine_config *config, bool blobs)
 {
     struct store *store = allocate(sizeof *store);
     set_options(store, config);
+    if (blobs) {
+        rocksdb_options_set_enable_blob_files(store->options, 1);
+        rocksdb_options_set_min_blob_size(store->options, BLOB_LEAST);
+        rocksdb_options_set_enable_blob_gc(store->options, 1);
+    }
     store->writing = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(store->writing, config->level == LEVEL_DISK);
     store->reading = rocksdb_readoptions_create();
@@ -63,6 +71,16 @@ static void *store_open(const struct engine_config *config)
     store->handle = rocksdb_open(store->options, config->directory, &message);
     check(message, "rocksdb_open");
     return store;
+}
+
+static void *store_open(const struct engine_config *config)
+{
+    return open_with(config, false);
+}
+
+static void *store_open_blobs(const struct engine_config *config)
+{
+    return open_with(config, true);
 }
 
 static void store_close(void *opaque)
@@ -138,6 +156,80 @@ static void write_batch(void *opaque, const struct entry *entries, size_t count)
     check(message, "rocksdb_write");
 }
 
+/* Files of the size that it aims at for the first levels. */
+#define BULK_FILE_BYTES (UINT64_C(64) << 20)
+
+struct bulk {
+    struct store *store;
+    const char *directory;
+    rocksdb_envoptions_t *environment;
+    rocksdb_sstfilewriter_t *writer;
+    char paths[64][256];
+    size_t count;
+    uint64_t bytes; /* about, of the open file */
+};
+
+static void *bulk_begin(void *opaque, const char *directory)
+{
+    struct bulk *bulk = allocate(sizeof *bulk);
+    bulk->store = opaque;
+    bulk->directory = directory;
+    bulk->environment = rocksdb_envoptions_create();
+    return bulk;
+}
+
+static void bulk_end_file(struct bulk *bulk)
+{
+    char *message = NULL;
+    rocksdb_sstfilewriter_finish(bulk->writer, &message);
+    check(message, "rocksdb_sstfilewriter_finish");
+    rocksdb_sstfilewriter_destroy(bulk->writer);
+    bulk->writer = NULL;
+    bulk->count++;
+    bulk->bytes = 0;
+}
+
+static void bulk_put(void *opaque, struct slice key, struct slice value)
+{
+    struct bulk *bulk = opaque;
+    char *message = NULL;
+    if (bulk->writer == NULL) {
+        if (bulk->count == sizeof bulk->paths / sizeof bulk->paths[0]) {
+            die("rocksdb: more than %zu files to ingest", bulk->count);
+        }
+        snprintf(bulk->paths[bulk->count], sizeof bulk->paths[0], "%s/bulk-%zu.sst", bulk->directory, bulk->count);
+        bulk->writer = rocksdb_sstfilewriter_create(bulk->environment, bulk->store->options);
+        rocksdb_sstfilewriter_open(bulk->writer, bulk->paths[bulk->count], &message);
+        check(message, "rocksdb_sstfilewriter_open");
+    }
+    rocksdb_sstfilewriter_put(bulk->writer, key.data, key.size, value.data, value.size, &message);
+    check(message, "rocksdb_sstfilewriter_put");
+    bulk->bytes += key.size + value.size;
+    if (bulk->bytes >= BULK_FILE_BYTES) {
+        bulk_end_file(bulk);
+    }
+}
+
+static void bulk_end(void *opaque)
+{
+    struct bulk *bulk = opaque;
+    const char *paths[sizeof bulk->paths / sizeof bulk->paths[0]];
+    char *message = NULL;
+    if (bulk->writer != NULL) {
+        bulk_end_file(bulk);
+    }
+    for (size_t i = 0; i < bulk->count; i++) {
+        paths[i] = bulk->paths[i];
+    }
+    rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(options, 1);
+    rocksdb_ingest_external_file(bulk->store->handle, paths, bulk->count, options, &message);
+    check(message, "rocksdb_ingest_external_file");
+    rocksdb_ingestexternalfileoptions_destroy(options);
+    rocksdb_envoptions_destroy(bulk->environment);
+    free(bulk);
+}
+
 static bool get(void *opaque, struct slice key, struct slice *value)
 {
     struct session *session = opaque;
@@ -211,25 +303,14 @@ static bool prev(void *cursor, struct entry *entry)
     return stand(cursor, entry);
 }
 
-const struct engine engine_rocksdb = {
-    .name = "rocksdb",
-    .version = rocksdb_version,
-    .open = store_open,
-    .close = store_close,
-    .flush = store_flush,
-    .compact = store_compact,
-    .session_open = session_open,
-    .session_close = session_close,
-    .put = put,
-    .remove = remove_key,
-    .write_batch = write_batch,
-    .get = get,
-    .release = release,
-    .cursor_open = cursor_open,
-    .cursor_close = cursor_close,
-    .seek = seek,
-    .first = first,
-    .last = last,
-    .next = next,
-    .prev = prev,
+#define FUNCTIONS \
+    .version = rocksdb_version, .close = store_close, .flush = store_flush, .compact = store_compact, \
+    .session_open = session_open, .session_close = session_close, .put = put, .remove = remove_key, \
+    .write_batch = write_batch, .bulk_begin = bulk_begin, .bulk_put = bulk_put, .bulk_end = bulk_end, .get = get, \
+    .release = release, .cursor_open = cursor_open, .cursor_close = cursor_close, .seek = seek, .first = first, \
+    .last = last, .next = next, .prev = prev
+
+const struct engine engine_rocksdb = { .name = "rocksdb", .open = store_open, FUNCTIONS };
+const struct engine engine_rocksdb_blobs = {
+    .name = "rocksdb-blobs", .variant = true, .open = store_open_blobs, FUNCTIONS
 };

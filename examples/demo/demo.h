@@ -1,5 +1,5 @@
 /* The demo: the index "which package owns this file" of this machine, imported by a process that is killed while it writes, recovered,
-   checked and asked; then searches by regular expressions, beside grep. What its files share. */
+   checked and asked; then searches by regular expressions, beside grep, and for the nearest of words' vectors. What its files share. */
 #ifndef NACRE_EXAMPLES_DEMO_H
 #define NACRE_EXAMPLES_DEMO_H
 #include <nacre/nacre.h>
@@ -73,6 +73,10 @@ bool lines_make(const struct paths *, const char *path, size_t most, bool *conte
 int run_and_read(char *const *arguments, char *output, size_t size);
 /* Imports the lines into a collection of kind strings, searches it, and compares with grep. The lines are left in DIRECTORY.lines. */
 bool search_run(const struct paths *, nacre_store *, const char *directory, size_t lines_most);
+
+/* Imports the words of a file, each with 100 numbers, into a collection of kind vectors, while it asks for the nearest; then compares with
+   exact answers. */
+bool words_run(nacre_store *, const char *path);
 
 /* The number behind "name": in the statistics of a store. */
 uint64_t stats_figure(nacre_store *, const char *name);

@@ -1,5 +1,5 @@
-/* The demo, told in order (see demo.h):  demo DIRECTORY [LINES]. DIRECTORY must not be there yet; the store is
-   left in it. LINES: how many paths are searched at most. */
+/* The demo, told in order (see demo.h):  demo DIRECTORY [LINES [WORDS]]. DIRECTORY must not be there yet; the store is
+   left in it. LINES: how many paths are searched at most. WORDS: a file of words and their vectors. */
 #include "demo.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,7 +105,7 @@ static bool verify(nacre_store *store)
     return good;
 }
 
-static bool ask(const struct paths *paths, const char *directory, size_t lines_most)
+static bool ask(const struct paths *paths, const char *directory, size_t lines_most, const char *words)
 {
     nacre_store *store = NULL;
     nacre_collection *collection = NULL;
@@ -121,13 +121,18 @@ static bool ask(const struct paths *paths, const char *directory, size_t lines_m
     }
     if (good) {
         show_title("%u. Searches by regular expressions", ROUNDS + 2);
-        good = search_run(paths, store, directory, lines_most) && verify(store);
+        good = search_run(paths, store, directory, lines_most);
     }
+    if (good && words) {
+        show_title("%u. Words that are near", ROUNDS + 3);
+        good = words_run(store, words);
+    }
+    good = good && verify(store);
     nacre_collection_close(collection);
     return nacre_close(store) == NACRE_OK && good;
 }
 
-static bool tell(struct paths *paths, const char *directory, size_t lines_most)
+static bool tell(struct paths *paths, const char *directory, size_t lines_most, const char *words)
 {
     size_t first = 0;
     struct stat about;
@@ -146,7 +151,7 @@ static bool tell(struct paths *paths, const char *directory, size_t lines_most)
         }
     }
     show_title("%u. Questions", ROUNDS + 1);
-    if (!ask(paths, directory, lines_most)) {
+    if (!ask(paths, directory, lines_most, words)) {
         return false;
     }
     show_title("Where the time went");
@@ -158,16 +163,16 @@ int main(int argc, char **argv)
 {
     struct paths paths = { 0 };
     bool imports = argc == 4 && strcmp(argv[1], "--import") == 0;
-    size_t lines_most = argc == 3 ? strtoul(argv[2], NULL, 10) : LINES_MOST;
-    if (!imports && (argc < 2 || argc > 3 || !lines_most)) {
-        fprintf(stderr, "usage: demo DIRECTORY [LINES]\n");
+    size_t lines_most = argc >= 3 && !imports ? strtoul(argv[2], NULL, 10) : LINES_MOST;
+    if (!imports && (argc < 2 || argc > 4 || !lines_most)) {
+        fprintf(stderr, "usage: demo DIRECTORY [LINES [WORDS]]\n");
         return 2;
     }
     int result;
     if (imports) {
         result = paths_load(&paths) ? import_run(&paths, argv[2], strtoul(argv[3], NULL, 10)) : 1;
     } else {
-        result = tell(&paths, argv[1], lines_most) ? 0 : 1;
+        result = tell(&paths, argv[1], lines_most, argc == 4 ? argv[3] : NULL) ? 0 : 1;
     }
     paths_free(&paths);
     return result;

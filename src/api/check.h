@@ -11,9 +11,19 @@ int check_store(const nacre_store *);
 /* Of a collection that was checked: the limit of keys is that of its kind. */
 int check_key(const nacre_collection *, nacre_slice);
 int check_value(const nacre_collection *, nacre_slice);
+int check_holds_vectors(const nacre_collection *); /* NACRE_UNSUPPORTED */
+/* A vector that the collection, if it holds any, takes: finite, and not all zero where the metric is cosine. */
+int check_vector(const nacre_collection *, const float *vector);
+/* What is put without a vector, and with one: the collection too. */
+int check_put(const nacre_collection *, nacre_slice key, nacre_slice value);
+int check_put_vector(const nacre_collection *, nacre_slice key, const float *vector, nacre_slice value);
+int check_merge(const nacre_collection *, nacre_slice key, nacre_slice operand);
+int check_write_options(const nacre_write_options *given, nacre_write_options *options);
 int check_bound(const nacre_collection *, nacre_slice, const char *which); /* may be empty */
 int check_range(const nacre_collection *, nacre_slice begin, nacre_slice end);
 int check_name(const char *);
-int check_os(const nacre_os *); /* NULL, or with all its functions */
+int check_hooks(const nacre_hooks *, nacre_hooks *known); /* not NULL; any struct_size, as check_options */
+int check_os(const nacre_os *);                           /* NULL, or with all its functions */
+int check_scan_options(const nacre_collection *, const nacre_scan_options *given, nacre_scan_options *options);
 int check_snapshot(const nacre_snapshot *, const nacre_store *);
 #endif

@@ -2,7 +2,10 @@
 #include "api/check.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "store/announce.h"
+#include "store/autotune.h"
 #include "store/dump.h"
+#include "store/salvage.h"
 
 /* Calls that change files need a store that was opened for writing. */
 static int check_owner(nacre_store *store)
@@ -23,23 +26,39 @@ static int check_owned(nacre_collection *collection)
 int nacre_seal(nacre_collection *collection)
 {
     int status = check_owned(collection);
-    return status == NACRE_OK ? collection_seal(collection, NULL) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(collection->store, seal);
+    status = collection_seal(collection, NULL);
+    STORE_TIMED(collection->store, seal, began);
+    return status;
 }
 
 int nacre_flush(nacre_collection *collection)
 {
     int status = check_owned(collection);
-    return status == NACRE_OK ? collection_flush(collection) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(collection->store, flush);
+    status = collection_flush(collection);
+    STORE_TIMED(collection->store, flush, began);
+    return status;
 }
 
 int nacre_compact(nacre_collection *collection, nacre_slice begin, nacre_slice end)
 {
     int status;
-    if ((status = check_owned(collection)) != NACRE_OK || (status = check_range(collection, begin, end)) != NACRE_OK ||
-        (status = collection_flush(collection)) != NACRE_OK) {
+    if ((status = check_owned(collection)) != NACRE_OK || (status = check_range(collection, begin, end)) != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(collection->store, compact);
+    if ((status = collection_flush(collection)) != NACRE_OK) {
         return status;
     }
     status = tree_compact(collection->tree, begin, end);
+    STORE_TIMED(collection->store, compact, began);
     pacing_update(collection->store);
     store_progress(collection->store);
     work_housekeep(collection->store);
@@ -89,7 +108,7 @@ int nacre_resume(nacre_store *store)
 
 int nacre_checkpoint(nacre_store *store, const char *path)
 {
-    int status = check_owner(store);
+    int status = check_store(store);
     if (status == NACRE_OK && (!path || !*path)) {
         status = fail(NACRE_INVALID, "the path of the checkpoint is %s", path ? "empty" : "NULL");
     }
@@ -116,8 +135,14 @@ int nacre_tune(nacre_store *store, const char *name, const char *value)
     if (status == NACRE_OK &&
         (status = tuning_set(&store->tuning, store->os, store->path, name, value, &which)) == NACRE_OK) {
         store_apply_tuning(store);
+        autotune_settle(store);
     }
     return status;
+}
+
+int nacre_set_autotune(nacre_store *store, bool enabled)
+{
+    return nacre_tune(store, NACRE_TUNING_AUTOTUNE, enabled ? "1" : "0");
 }
 
 int nacre_tuning(nacre_store *store, char **json)
@@ -159,6 +184,17 @@ static int read_options(const nacre_options *given, nacre_options *options)
     return status;
 }
 
+int nacre_writer_stats(const char *path, const nacre_options *given, uint32_t timeout_ms, char **json)
+{
+    nacre_options options;
+    if (!path || !*path || !json) {
+        return fail(NACRE_INVALID, "the path and the place for the text must be given");
+    }
+    *json = NULL;
+    int status = read_options(given, &options);
+    return status == NACRE_OK ? announcer_ask(options.os, path, timeout_ms ? timeout_ms : 1000, json) : status;
+}
+
 int nacre_dump(const char *kind, const char *path, const nacre_options *given,
                void (*line)(void *context, const char *json), void *context)
 {
@@ -189,4 +225,24 @@ int nacre_salvage(const char *path, const nacre_options *given, char **report_js
     memory_free(unwanted);
     int closed = store_close(store);
     return status == NACRE_OK ? closed : status;
+}
+
+int nacre_salvage_copy(const char *path, const char *to, const nacre_options *given, char **report_json)
+{
+    nacre_options options;
+    if (!path || !*path || !to || !*to) {
+        return fail(NACRE_INVALID, "the paths of the damaged store and of the new one must be given");
+    }
+    int status = read_options(given, &options);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    char *report = NULL;
+    status = store_salvage_copy(path, to, &options, &report);
+    if (status == NACRE_OK && report_json) {
+        *report_json = report;
+    } else {
+        memory_free(report);
+    }
+    return status;
 }

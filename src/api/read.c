@@ -31,6 +31,25 @@ int nacre_get(nacre_collection *collection, nacre_slice key, const nacre_read_op
     return collection_get(collection, key, snapshot, value);
 }
 
+int nacre_get_vector(nacre_collection *collection, nacre_slice key, const nacre_read_options *options, float *vector,
+                     nacre_value *value)
+{
+    nacre_snapshot *snapshot;
+    int status;
+    if (value) {
+        *value = (nacre_value){ { NULL, 0 }, NULL };
+    }
+    if ((status = check_collection(collection)) != NACRE_OK || (status = check_holds_vectors(collection)) != NACRE_OK ||
+        (status = check_key(collection, key)) != NACRE_OK ||
+        (status = read_options(options, collection->store, &snapshot)) != NACRE_OK) {
+        return status;
+    }
+    if (!vector) {
+        return fail(NACRE_INVALID, "the place for the vector is NULL");
+    }
+    return collection_get_vector(collection, key, snapshot, vector, value);
+}
+
 void nacre_value_release(nacre_value *value)
 {
     if (value) {
@@ -55,7 +74,10 @@ int nacre_multi_get(nacre_collection *collection, const nacre_slice *keys, size_
             return fail_context(status, "key %zu", i);
         }
     }
-    return collection_multi_get(collection, keys, count, snapshot, values, statuses);
+    uint64_t began = STORE_TIME(collection->store, multi_get);
+    status = collection_multi_get(collection, keys, count, snapshot, values, statuses);
+    STORE_TIMED(collection->store, multi_get, began);
+    return status;
 }
 
 int nacre_snapshot_create(nacre_store *store, nacre_snapshot **snapshot)
@@ -84,12 +106,11 @@ int nacre_scan(nacre_collection *collection, const nacre_scan_options *given, na
     }
     *cursor = NULL;
     if ((status = check_collection(collection)) != NACRE_OK ||
-        (status = check_options(&options, sizeof options, given, "nacre_scan_options")) != NACRE_OK ||
-        (status = check_bound(collection, options.begin, "begin")) != NACRE_OK ||
-        (status = check_bound(collection, options.end, "end")) != NACRE_OK ||
-        (status = check_bound(collection, options.prefix, "prefix")) != NACRE_OK ||
-        (status = check_snapshot(options.snapshot, collection->store)) != NACRE_OK) {
+        (status = check_scan_options(collection, given, &options)) != NACRE_OK) {
         return status;
     }
-    return collection_scan(collection, &options, cursor);
+    uint64_t began = STORE_TIME(collection->store, scan);
+    status = collection_scan(collection, &options, cursor);
+    STORE_TIMED(collection->store, scan, began);
+    return status;
 }

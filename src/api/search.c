@@ -59,7 +59,13 @@ int nacre_regex_scan(nacre_collection *collection, nacre_slice pattern, const na
     }
     *cursor = NULL;
     int status = check_search(collection, pattern, given, &options);
-    return status == NACRE_OK ? collection_regex_scan(collection, pattern, &options, cursor) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(collection->store, regex_scan);
+    status = collection_regex_scan(collection, pattern, &options, cursor);
+    STORE_TIMED(collection->store, regex_scan, began);
+    return status;
 }
 
 int nacre_regex_count(nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *given,
@@ -71,7 +77,13 @@ int nacre_regex_count(nacre_collection *collection, nacre_slice pattern, const n
     }
     *count = 0;
     int status = check_search(collection, pattern, given, &options);
-    return status == NACRE_OK ? collection_regex_count(collection, pattern, &options, count) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(collection->store, regex_count);
+    status = collection_regex_count(collection, pattern, &options, count);
+    STORE_TIMED(collection->store, regex_count, began);
+    return status;
 }
 
 int nacre_regex_explain(nacre_collection *collection, nacre_slice pattern, const nacre_regex_options *given,

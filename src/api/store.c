@@ -34,6 +34,13 @@ int nacre_open(const char *path, const nacre_options *options, nacre_store **sto
     if ((status = check_os(known.os)) != NACRE_OK) {
         return status;
     }
+    nacre_hooks hooks;
+    if (known.hooks) {
+        if ((status = check_hooks(known.hooks, &hooks)) != NACRE_OK) {
+            return status;
+        }
+        known.hooks = &hooks;
+    }
     return store_open(path, &known, store);
 }
 
@@ -64,6 +71,12 @@ nacre_state nacre_store_state(nacre_store *store, char *reason, size_t reason_si
     nacre_state state = (nacre_state)atomic_load_explicit(&store->state, memory_order_relaxed);
     pthread_mutex_unlock(&store->state_lock);
     return state;
+}
+
+int nacre_refresh(nacre_store *store)
+{
+    int status = check_store(store);
+    return status == NACRE_OK ? store_refresh(store) : status;
 }
 
 int nacre_collection_create(nacre_store *store, const char *name, const nacre_collection_options *options,

@@ -1,6 +1,8 @@
 /* Public calls: writing. A single write is a batch of one, encoded into a buffer that the thread keeps. */
 #include "api/check.h"
+#include "base/clock.h"
 #include "base/memory.h"
+#include "base/operand.h"
 #include "base/status.h"
 #include "store/batch.h"
 
@@ -37,56 +39,105 @@ static void trim_scratch(void)
     }
 }
 
-static int read_options(const nacre_write_options *given, nacre_write_options *options)
+static enum latency_class class_of(const struct batch_op *op)
 {
-    if (!given) {
-        *options = (nacre_write_options)NACRE_WRITE_OPTIONS_INIT;
-        return NACRE_OK;
+    switch (op->code) {
+    case BATCH_DELETE:
+        return LATENCY_delete;
+    case BATCH_DELETE_RANGE:
+        return LATENCY_delete_range;
+    case BATCH_MERGE:
+        return LATENCY_merge;
+    default:
+        return op->vector.size ? LATENCY_put_vector : LATENCY_put;
     }
-    int status = check_options(options, sizeof *options, given, "nacre_write_options");
-    if (status == NACRE_OK && (unsigned)options->durability > NACRE_DISK) {
-        status = fail(NACRE_INVALID, "durability %d is none of the levels", (int)options->durability);
-    }
-    return status;
 }
 
 static int write_one(nacre_collection *collection, struct batch_op *op, const nacre_write_options *given)
 {
     nacre_write_options options;
-    int status = read_options(given, &options);
+    enum latency_class class = class_of(op);
+    uint64_t began = latency_begin(store_latencies(collection->store), class, latency_table[class].every);
+    int status = check_write_options(given, &options);
     if (status != NACRE_OK) {
         return status;
     }
-    if (op->code == BATCH_PUT) {
+    if (op->code == BATCH_PUT || op->code == BATCH_MERGE) {
         op->expiry_ms = options.ttl_ms | collection->default_ttl_ms ? expiry_of(collection, options.ttl_ms) : 0;
     }
     op->collection = collection->id;
+    uint8_t pointer[VALUE_POINTER_BYTES];
+    struct value_refs values = { 0 };
     struct buffer *payload = thread_scratch();
-    status = batch_encode(payload, op);
+    if (op->code == BATCH_PUT && collection_logs_value(collection, op->value.size)) {
+        status = value_write(collection, op, pointer, &values);
+    }
     if (status == NACRE_OK) {
-        struct commit_target target = { collection, 1, op->key.size + op->value.size };
+        status = batch_encode(payload, op);
+    }
+    if (status == NACRE_OK) {
+        struct commit_target target = { collection, 1, op->key.size + op->head.size + op->value.size,
+                                        op->vector.size != 0 };
         struct commit commit = { .payload = buffer_slice(payload),
                                  .targets = &target,
                                  .target_count = 1,
                                  .sequences = 1,
                                  .durability = options.durability,
-                                 .timeout_ms = options.timeout_ms };
+                                 .timeout_ms = options.timeout_ms,
+                                 .value_files = values.list,
+                                 .value_file_count = values.count };
         status = store_commit(collection->store, &commit);
     }
+    value_refs_release(&values);
     trim_scratch();
+    latency_end(collection->store->latencies, class, began);
+    return status;
+}
+
+static int put(nacre_collection *collection, struct batch_op *op, const nacre_write_options *options)
+{
+    int status = write_one(collection, op, options);
+    stats_add(&collection->store->stats, STATS_puts, status == NACRE_OK);
     return status;
 }
 
 int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value, const nacre_write_options *options)
 {
-    int status;
-    if ((status = check_collection(collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK ||
-        (status = check_value(collection, value)) != NACRE_OK) {
+    int status = check_put(collection, key, value);
+    struct batch_op op = { .code = BATCH_PUT, .key = key, .value = value };
+    return status == NACRE_OK ? put(collection, &op, options) : status;
+}
+
+static struct batch_op op_of_vector(const nacre_collection *collection, nacre_slice key, const float *vector,
+                                    nacre_slice value)
+{
+    return (struct batch_op){
+        .code = BATCH_PUT, .key = key, .value = value, .vector = slice_of(vector, collection->vector_bytes)
+    };
+}
+
+int nacre_put_vector(nacre_collection *collection, nacre_slice key, const float *vector, nacre_slice value,
+                     const nacre_write_options *options)
+{
+    int status = check_put_vector(collection, key, vector, value);
+    if (status != NACRE_OK) {
         return status;
     }
-    struct batch_op op = { .code = BATCH_PUT, .key = key, .value = value };
+    struct batch_op op = op_of_vector(collection, key, vector, value);
+    return put(collection, &op, options);
+}
+
+int nacre_merge(nacre_collection *collection, nacre_slice key, nacre_slice operand, const nacre_write_options *options)
+{
+    int status = check_merge(collection, key, operand);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint8_t clock[OPERAND_CLOCK_BYTES];
+    store_u64(clock, clock_wall_ms());
+    struct batch_op op = { .code = BATCH_MERGE, .key = key, .head = slice_of(clock, sizeof clock), .value = operand };
     status = write_one(collection, &op, options);
-    stats_add(&collection->store->stats, STATS_puts, status == NACRE_OK);
+    stats_add(&collection->store->stats, STATS_operands_put, status == NACRE_OK);
     return status;
 }
 
@@ -173,7 +224,7 @@ void nacre_batch_clear(nacre_batch *batch)
     buffer_clear(&batch->payload);
     batch->target_count = 0;
     batch->count = 0;
-    batch->expiries_due = false;
+    batch->stamps_due = batch->values_due = false;
 }
 
 size_t nacre_batch_count(const nacre_batch *batch)
@@ -194,11 +245,35 @@ static int check_batch(const nacre_batch *batch, const nacre_collection *collect
 int nacre_batch_put(nacre_batch *batch, nacre_collection *collection, nacre_slice key, nacre_slice value)
 {
     int status;
-    if ((status = check_batch(batch, collection)) != NACRE_OK || (status = check_key(collection, key)) != NACRE_OK ||
-        (status = check_value(collection, value)) != NACRE_OK) {
+    if ((status = check_batch(batch, collection)) != NACRE_OK ||
+        (status = check_put(collection, key, value)) != NACRE_OK) {
         return status;
     }
     return batch_add(batch, collection, &(struct batch_op){ .code = BATCH_PUT, .key = key, .value = value });
+}
+
+int nacre_batch_put_vector(nacre_batch *batch, nacre_collection *collection, nacre_slice key, const float *vector,
+                           nacre_slice value)
+{
+    int status;
+    if ((status = check_batch(batch, collection)) != NACRE_OK ||
+        (status = check_put_vector(collection, key, vector, value)) != NACRE_OK) {
+        return status;
+    }
+    struct batch_op op = op_of_vector(collection, key, vector, value);
+    return batch_add(batch, collection, &op);
+}
+
+int nacre_batch_merge(nacre_batch *batch, nacre_collection *collection, nacre_slice key, nacre_slice operand)
+{
+    int status;
+    if ((status = check_batch(batch, collection)) != NACRE_OK ||
+        (status = check_merge(collection, key, operand)) != NACRE_OK) {
+        return status;
+    }
+    static const uint8_t clock[OPERAND_CLOCK_BYTES]; /* it is put in when the batch is written */
+    struct batch_op op = { .code = BATCH_MERGE, .key = key, .head = slice_of(clock, sizeof clock), .value = operand };
+    return batch_add(batch, collection, &op);
 }
 
 int nacre_batch_delete(nacre_batch *batch, nacre_collection *collection, nacre_slice key)
@@ -227,28 +302,33 @@ int nacre_write(nacre_store *store, nacre_batch *batch, const nacre_write_option
     if (status == NACRE_OK && !batch) {
         status = fail(NACRE_INVALID, "the batch is NULL");
     }
-    if (status != NACRE_OK || (status = read_options(given, &options)) != NACRE_OK || batch->count == 0) {
+    if (status != NACRE_OK || (status = check_write_options(given, &options)) != NACRE_OK || batch->count == 0) {
         return status;
     }
     if (batch->targets[0].collection->store != store) {
         return fail(NACRE_INVALID, "the batch was filled for collections of another store");
     }
-    struct buffer stamped = { 0 };
-    struct commit commit = { .targets = batch->targets,
-                             .target_count = batch->target_count,
-                             .sequences = batch->count,
-                             .durability = options.durability,
-                             .timeout_ms = options.timeout_ms };
-    status = batch_stamp(batch, options.ttl_ms, &stamped, &commit.payload);
+    struct stamped_batch stamped;
+    uint64_t began = STORE_TIME(store, write);
+    status = batch_stamp(batch, options.ttl_ms, &stamped);
     if (status == NACRE_OK) {
-        status = store_commit(store, &commit);
+        stamped.commit.durability = options.durability;
+        stamped.commit.timeout_ms = options.timeout_ms;
+        status = store_commit(store, &stamped.commit);
     }
-    buffer_free(&stamped);
+    batch_stamp_free(&stamped);
+    STORE_TIMED(store, write, began);
     return status;
 }
 
 int nacre_sync(nacre_store *store)
 {
     int status = check_store(store);
-    return status == NACRE_OK ? store_sync(store) : status;
+    if (status != NACRE_OK) {
+        return status;
+    }
+    uint64_t began = STORE_TIME(store, sync);
+    status = store_sync(store);
+    STORE_TIMED(store, sync, began);
+    return status;
 }

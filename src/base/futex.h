@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Sleeps while *word == expected; may also return for no reason: callers look again. */
@@ -17,5 +18,15 @@ static inline void futex_wait(_Atomic uint32_t *word, uint32_t expected)
 static inline void futex_wake(_Atomic uint32_t *word, int count)
 {
     syscall(SYS_futex, (void *)word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+/* The same on a word that processes share. timeout: NULL for none. */
+static inline void futex_wait_shared(_Atomic uint32_t *word, uint32_t expected, const struct timespec *timeout)
+{
+    syscall(SYS_futex, (void *)word, FUTEX_WAIT, expected, timeout, NULL, 0);
+}
+
+static inline void futex_wake_shared(_Atomic uint32_t *word, int count)
+{
+    syscall(SYS_futex, (void *)word, FUTEX_WAKE, count, NULL, NULL, 0);
 }
 #endif

@@ -34,3 +34,26 @@ bool slice_prefix_end(nacre_slice prefix, void *out, size_t *out_size)
     ((unsigned char *)out)[size - 1]++;
     return true;
 }
+
+const char *slice_show(nacre_slice s, char out[SLICE_SHOWN])
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *bytes = s.data;
+    size_t at = 0;
+    for (size_t i = 0; i < s.size; i++) {
+        if (at + 8 > SLICE_SHOWN) {
+            memcpy(out + at, "...", 3);
+            at += 3;
+            break;
+        }
+        if (bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\') {
+            out[at++] = (char)bytes[i];
+        } else {
+            const char escaped[4] = { '\\', 'x', digits[bytes[i] >> 4], digits[bytes[i] & 15] };
+            memcpy(out + at, escaped, 4);
+            at += 4;
+        }
+    }
+    out[at] = 0;
+    return out;
+}

@@ -28,6 +28,9 @@ static inline bool slice_has_prefix(nacre_slice s, nacre_slice prefix)
 {
     return s.size >= prefix.size && (prefix.size == 0 || memcmp(s.data, prefix.data, prefix.size) == 0);
 }
+/* A key for people, in a message: printable ASCII as it is, other bytes as \\xNN, and "..." where it is cut. Returns `out`. */
+#define SLICE_SHOWN 132u
+const char *slice_show(nacre_slice s, char out[SLICE_SHOWN]);
 size_t slice_shared_prefix(nacre_slice a, nacre_slice b);
 /* The first 8 bytes as a big-endian number, padded with zeros: orders like the keys, ties undecided. */
 static inline uint64_t slice_head(nacre_slice s)

@@ -238,9 +238,14 @@ int wal_open(const struct wal_options *options, uint32_t first_file, struct wal 
     pthread_mutex_init(&w->files_lock, NULL);
     w->os = options->os;
     w->logger = options->logger;
+    w->sync_times = options->sync_times;
     w->use_maps = options->map;
     w->recycle = options->recycle;
+    w->before_sync = options->before_sync;
+    w->before_sync_context = options->before_sync_context;
     w->file_bytes = options->file_bytes < 4096 ? 4096 : (options->file_bytes + 4095) & ~(uint64_t)4095;
+    w->file_bytes_most = options->file_bytes_most < WAL_FILE_BYTES_MAX ? options->file_bytes_most : WAL_FILE_BYTES_MAX;
+    w->next_bytes = w->file_bytes;
     atomic_store_explicit(&w->covering, UINT64_MAX, memory_order_relaxed);
     w->directory = memory_strdup(options->directory);
     int status = w->directory ? start(w, first_file) : NACRE_NO_MEMORY;
@@ -305,7 +310,21 @@ uint32_t wal_oldest_file(const struct wal *w)
     return atomic_load_explicit(&w->oldest_number, memory_order_relaxed);
 }
 
-void wal_get_stats(const struct wal *w, struct wal_stats *stats)
+static void count_files(struct wal *w, struct wal_stats *stats)
+{
+    stats->heap_bytes = sizeof *w;
+    pthread_mutex_lock(&w->files_lock);
+    for (const struct wal_file *file = w->oldest; file; file = file->newer) {
+        stats->files++;
+        stats->mapped_bytes += file->map ? file->size : 0;
+        stats->heap_bytes += sizeof *file;
+    }
+    stats->mapped_bytes += w->spare && w->spare->map ? w->spare->size : 0;
+    stats->heap_bytes += w->spare ? sizeof *w->spare : 0;
+    pthread_mutex_unlock(&w->files_lock);
+}
+
+void wal_get_stats(struct wal *w, struct wal_stats *stats)
 {
     *stats = (struct wal_stats){
         .appends = atomic_load_explicit(&w->appends, memory_order_relaxed),
@@ -316,4 +335,5 @@ void wal_get_stats(const struct wal *w, struct wal_stats *stats)
         .sync_ns_total = atomic_load_explicit(&w->sync_ns_total, memory_order_relaxed),
         .sync_ns_max = atomic_load_explicit(&w->sync_ns_max, memory_order_relaxed),
     };
+    count_files(w, stats);
 }

@@ -6,6 +6,7 @@
    Level os costs no system call: a mapped page survives the death of the process. Level disk is wal_sync. */
 #ifndef NACRE_LOG_WAL_H
 #define NACRE_LOG_WAL_H
+#include "base/histogram.h"
 #include "base/slice.h"
 
 struct wal;
@@ -21,8 +22,15 @@ struct wal_options {
     const char *directory; /* <store>/log, exists; copied */
     const nacre_logger *logger;
     uint64_t file_bytes; /* size of a file; a larger record gets a larger file */
+    uint64_t
+        file_bytes_most; /* up to which files grow while an appender has to wait for the next one; 0: they do not */
     bool map;            /* false: pwrite per record */
     bool recycle;        /* keep pruned files as spares (at most 2) */
+    struct histogram *sync_times; /* nanoseconds of each sync; may be NULL; lives as long as the log */
+    /* Called by who leads a sync, before the log's files are synced and after their end was taken: makes durable what the records up to there speak
+       of. Its failure is that of the sync. May be NULL. */
+    int (*before_sync)(void *context);
+    void *before_sync_context;
 };
 
 /* Starts a new file with number `first_file` (greater than any that exists); existing files are kept until pruned. The file
@@ -42,7 +50,8 @@ int wal_append(struct wal *, uint64_t sequence, nacre_slice payload, uint64_t pa
                wal_position *end);
 wal_position wal_end(const struct wal *); /* where the next record would start; any thread */
 /* Makes a spare of at least min_bytes ready (recycled or new: allocated, mapped, pages populated a window ahead). Any thread, no lock held;
-   slow. No-op when a fitting spare is there. */
+   slow. No-op when a fitting spare is there. 0: ahead of the need; else the caller waits for it: the files to come are larger then, so that
+   there is more time to make each, and smaller again after a while without a wait. */
 int wal_prepare(struct wal *, uint64_t min_bytes);
 bool wal_wants_prepare(const struct wal *); /* cheap; any thread */
 /* Ends the current file: the next append goes to the spare. One at a time with wal_append. NACRE_BUSY as above. */
@@ -58,13 +67,17 @@ int wal_recover_from_failure(struct wal *);
 
 /* Removes (or recycles) files with a smaller number than that of `position`. Only after the manifest that no longer needs them is durable. */
 int wal_prune(struct wal *, wal_position position);
-uint64_t wal_bytes(const struct wal *); /* of all live files: appended bytes for the current one */
+uint64_t wal_bytes(const struct wal *);                 /* of all live files: appended bytes for the current one */
+uint64_t wal_bytes_before(struct wal *, uint32_t file); /* of the live files with smaller numbers */
 uint32_t wal_oldest_file(const struct wal *);
 
 struct wal_stats {
     uint64_t appends, bytes, syncs, rotations, recycled, sync_ns_total, sync_ns_max;
+    uint64_t files;        /* live ones, this opening's */
+    uint64_t mapped_bytes; /* of files that are mapped, spares too; the system's memory, not the heap */
+    uint64_t heap_bytes;
 };
-void wal_get_stats(const struct wal *, struct wal_stats *);
+void wal_get_stats(struct wal *, struct wal_stats *);
 
 /* Reading back. Calls `visit` for every record at or after `from`, in order of position; a visitor's error stops the replay and is returned.
    A torn tail (records or bytes of the newest part that never were durable) is left out and counted; with truncate, it is
@@ -82,6 +95,11 @@ struct wal_replay_options {
     wal_position end;       /* 0, or: nothing at or behind it is looked at (a log that is being written: its wal_end) */
     bool truncate;          /* false for read-only opens: not a byte is written */
     bool salvage;
+    void (*damaged)(void *context, wal_position at, uint64_t bytes,
+                    const char *text); /* salvage: each damaged place; bytes 0: not known; may be NULL */
+    /* Asked about each good record before it is visited: NACRE_CORRUPT when something it speaks of is not there. Then the record is as good as
+       not there itself: a torn one, or damage where it was durable. Other failures end the replay. May be NULL. */
+    int (*check)(void *context, wal_position begin, nacre_slice payload);
     int (*finish)(
         void *context); /* at the end, also after a failure, while all payloads are still there; may be NULL */
 };
@@ -91,6 +109,8 @@ struct wal_replay_report {
     wal_position torn_at;
     uint64_t damaged_regions;
     char damage[512];
+    wal_position end;             /* behind the last good record, or in the file where one would stand; 0: no file */
+    bool ended;                   /* it is behind that file's end record: the next record is in the next file */
     uint32_t last_file;           /* greatest file number seen, 0 when none */
     uint64_t next_sequence_floor; /* unused = 0 */
 };

@@ -259,7 +259,7 @@ int wal_make_spare(struct wal *w, uint64_t size, struct wal_gap gap, bool fresh,
 static bool wants_spare(struct wal *w, uint64_t bytes, uint64_t *size, struct wal_gap *gap)
 {
     uint64_t needed = (bytes + WAL_FILE_OVERHEAD + 4095) & ~(uint64_t)4095;
-    *size = needed > w->file_bytes ? needed : w->file_bytes;
+    *size = needed > w->next_bytes ? needed : w->next_bytes;
     pthread_mutex_lock(&w->files_lock);
     *gap = (struct wal_gap){ w->broken_at, w->broken_at };
     struct wal_file *unfit = NULL;
@@ -285,11 +285,37 @@ static int ensure_spare(struct wal *w, uint64_t bytes)
         if (status != NACRE_OK) {
             return status;
         }
+        if (++w->calm_files >= WAL_CALM_FILES && w->next_bytes / 2 >= w->file_bytes) {
+            w->next_bytes /= 2;
+            w->calm_files = 0;
+        }
         pthread_mutex_lock(&w->files_lock);
         w->spare = made;
         pthread_mutex_unlock(&w->files_lock);
     }
     return NACRE_OK;
+}
+
+/* The number of the file behind which nothing is ready, or 0. */
+static uint32_t unfollowed(struct wal *w)
+{
+    pthread_mutex_lock(&w->files_lock);
+    uint32_t number = w->spare ? 0 : w->current->number;
+    pthread_mutex_unlock(&w->files_lock);
+    return number;
+}
+
+/* An appender waits for what comes after a file. */
+static void note_wait(struct wal *w, uint32_t number)
+{
+    if (number == w->awaited_after) {
+        return; /* with others */
+    }
+    w->awaited_after = number;
+    w->calm_files = 0;
+    if (w->next_bytes * 2 <= w->file_bytes_most) {
+        w->next_bytes *= 2;
+    }
 }
 
 /* Keeps at least half a window of pages ready before the appender; says where the next look is due. */
@@ -321,7 +347,11 @@ static void populate_ahead(struct wal *w)
 
 int wal_prepare(struct wal *w, uint64_t min_bytes)
 {
+    uint32_t late = min_bytes && min_bytes <= w->file_bytes - WAL_FILE_OVERHEAD ? unfollowed(w) : 0;
     pthread_mutex_lock(&w->prepare_lock);
+    if (late) {
+        note_wait(w, late);
+    }
     int status = min_bytes > WAL_FILE_BYTES_MAX - WAL_FILE_OVERHEAD
                      ? fail(NACRE_LIMIT, "a log record of %llu bytes is too large", (unsigned long long)min_bytes)
                      : ensure_spare(w, min_bytes);
@@ -356,4 +386,16 @@ int wal_prune(struct wal *w, wal_position position)
         }
         wal_file_drop(w, file);
     }
+}
+
+uint64_t wal_bytes_before(struct wal *w, uint32_t number)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&w->files_lock);
+    for (const struct wal_file *file = w->oldest; file && file != w->current && file->number < number;
+         file = file->newer) {
+        bytes += file->end;
+    }
+    pthread_mutex_unlock(&w->files_lock);
+    return bytes;
 }

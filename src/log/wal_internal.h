@@ -16,6 +16,7 @@
 #define WAL_POPULATE_BYTES ((uint64_t)4 << 20) /* pages are faulted in this far ahead of the appender */
 #define WAL_POOL_FILES     2
 #define WAL_FAILURES       8
+#define WAL_CALM_FILES     16 /* made in time, one after the other: then files may be half as large again */
 
 struct wal_file {
     struct wal_file *newer; /* files_lock */
@@ -77,8 +78,14 @@ struct wal {
     pthread_mutex_t files_lock;
     const nacre_os *os;
     const nacre_logger *logger;
+    struct histogram *sync_times;
     char *directory;
-    uint64_t file_bytes;
+    int (*before_sync)(void *context); /* or NULL */
+    void *before_sync_context;
+    uint64_t file_bytes, file_bytes_most;
+    uint64_t next_bytes;    /* size of the next file, as waits have made it; prepare_lock */
+    uint32_t calm_files;    /* made in time since the last wait; prepare_lock */
+    uint32_t awaited_after; /* the file behind which an appender has waited last; prepare_lock */
     bool use_maps, recycle;
     struct wal_file *oldest; /* live files, current last; files_lock */
     struct wal_file *spare;  /* files_lock */

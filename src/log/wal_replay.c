@@ -39,6 +39,7 @@ struct bad_place {
     wal_position position;
     bool proven;  /* it was durable, whatever later records say */
     bool unclean; /* something was written there */
+    bool hollow;  /* a good record that speaks of something that is not there */
     char text[320];
 };
 
@@ -128,6 +129,16 @@ static int read_record(struct replay *r, struct replay_file *file, uint64_t offs
     return status == NACRE_OK && length != WAL_END_LENGTH ? replay_need(r, file, body + length) : status;
 }
 
+/* The record where the walk stands is good, but what it speaks of is not there, as the detail says. */
+static void describe_hollow(const struct walk *w, wal_position at, struct bad_place *bad)
+{
+    char name[32];
+    *bad =
+        (struct bad_place){ .index = w->index, .offset = w->offset, .position = at, .unclean = true, .hollow = true };
+    describe(bad, "%s: offset %llu: %s", replay_name(&w->r->files[w->index], name), (unsigned long long)bad->offset,
+             fail_detail());
+}
+
 /* Hands out records until the file's end record or a bad place. */
 static int read_file(struct walk *w, struct bad_place *bad)
 {
@@ -150,18 +161,26 @@ static int read_file(struct walk *w, struct bad_place *bad)
             describe_record(bad, file, check, &record);
             return NACRE_OK;
         }
+        bool counts = !record.is_end && !record.is_filler && at >= w->options->from;
+        nacre_slice payload = slice_of(file->bytes + w->offset + WAL_RECORD_HEADER_BYTES, counts ? record.length : 0);
+        if (counts && w->options->check) {
+            status = w->options->check(w->context, at, payload);
+            if (status == NACRE_CORRUPT) {
+                describe_hollow(w, at, bad);
+                return NACRE_OK;
+            }
+        }
         w->offset = record.next;
         if (record.is_end) {
             w->ended = true;
             w->next_durable = record.sequence == 1;
             return NACRE_OK;
         }
-        if (record.is_filler || at < w->options->from) {
+        if (!counts || status != NACRE_OK) {
             continue;
         }
         r->report->records++;
         r->report->bytes += record.length;
-        nacre_slice payload = slice_of(file->bytes + WAL_OFFSET(at) + WAL_RECORD_HEADER_BYTES, record.length);
         status = w->visit(w->context, at, WAL_POSITION(file->number, record.next), record.sequence, payload);
     }
     return status;
@@ -251,7 +270,7 @@ static bool is_good_by_now(struct walk *w, const struct bad_place *bad)
 {
     struct wal_record record;
     struct replay_file *file = &w->r->files[bad->index];
-    if (bad->offset < WAL_HEADER_BYTES || !file->read || bad->offset > file->there) {
+    if (bad->hollow || bad->offset < WAL_HEADER_BYTES || !file->read || bad->offset > file->there) {
         return false;
     }
     file->there = bad->offset;
@@ -277,6 +296,13 @@ static void note_damage(struct walk *w, const struct bad_place *bad, wal_positio
     (void)fail(NACRE_CORRUPT, "%s", text);
 }
 
+static void tell_damage(const struct walk *w, const struct bad_place *bad, uint64_t bytes)
+{
+    if (w->options->damaged) {
+        w->options->damaged(w->context, bad->position, bytes, bad->text);
+    }
+}
+
 /* Salvage, a bad place among the records of a file: goes on with the next good one, or as if the file ended here. */
 static int skip_records(struct walk *w, const struct bad_place *bad)
 {
@@ -290,7 +316,9 @@ static int skip_records(struct walk *w, const struct bad_place *bad)
     if (status != NACRE_OK) {
         return status;
     }
-    if (replay_next_good(file, bad->offset + WAL_RECORD_HEADER_BYTES, &found)) {
+    bool any = replay_next_good(file, bad->offset + WAL_RECORD_HEADER_BYTES, &found);
+    tell_damage(w, bad, any ? found - bad->offset : 0);
+    if (any) {
         w->offset = found;
         return w->options->truncate ? replay_cover(r, file, bad->offset, found) : NACRE_OK;
     }
@@ -305,6 +333,7 @@ static int skip_break(struct walk *w, const struct bad_place *bad)
 {
     struct replay *r = w->r;
     uint32_t previous = w->entered ? r->files[w->index].number : 0;
+    tell_damage(w, bad, 0);
     if (bad->index == r->count) {
         w->finished = true;
         w->complete = w->entered;
@@ -474,6 +503,10 @@ int wal_replay(const struct wal_replay_options *options, wal_visitor *visit, voi
     }
     if (status == NACRE_OK) {
         status = walk_all(&w);
+    }
+    if (w.entered && w.index < r.count) {
+        report->end = WAL_POSITION(r.files[w.index].number, w.offset);
+        report->ended = w.ended;
     }
     if (options->finish) {
         int finished = options->finish(context);

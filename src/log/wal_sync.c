@@ -73,6 +73,9 @@ static void count_sync(struct wal *w, uint64_t ns)
 {
     atomic_fetch_add_explicit(&w->syncs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->sync_ns_total, ns, memory_order_relaxed);
+    if (w->sync_times) {
+        histogram_note(w->sync_times, ns, 1);
+    }
     if (ns > atomic_load_explicit(&w->sync_ns_max, memory_order_relaxed)) { /* one leader at a time: no other writer */
         atomic_store_explicit(&w->sync_ns_max, ns, memory_order_relaxed);
     }
@@ -142,7 +145,8 @@ static void lead(struct wal *w)
     atomic_store_explicit(&w->covering, target, memory_order_release);
     if (!atomic_load_explicit(&w->failed, memory_order_acquire) && target > wal_synced(w)) {
         uint64_t start = clock_monotonic_ns();
-        int status = sync_files(w, target);
+        int status = w->before_sync ? w->before_sync(w->before_sync_context) : NACRE_OK;
+        status = status == NACRE_OK ? sync_files(w, target) : status;
         w->last_sync_ns = clock_monotonic_ns() - start;
         count_sync(w, w->last_sync_ns);
         if (status == NACRE_OK) {

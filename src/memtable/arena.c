@@ -41,11 +41,14 @@ int arena_init(struct arena *arena, struct chunk_pool *pool)
     arena->current = arena->newest = arena->large = arena->all = NULL;
     arena->next_small_bytes = SMALL_REGION_FIRST;
     atomic_init(&arena->used, 0);
+    atomic_init(&arena->held, 0);
     return NACRE_OK;
 }
 
 static void region_free(struct arena *arena, struct region *region)
 {
+    if (region->source != REGION_CHUNK)
+        chunk_pool_note(arena->pool, -(int64_t)region->size);
     switch (region->source) {
     case REGION_ALLOCATED:
         memory_free(region);
@@ -103,32 +106,39 @@ static enum region_source choose_source(const struct arena *arena, size_t *size)
     return REGION_CHUNK;
 }
 
-static struct region *region_create(struct arena *arena, size_t bytes, bool large)
+/* Who is going to write asks whether there is room (`ask`); who is at it may take what was not foreseen. */
+static int region_create(struct arena *arena, size_t bytes, bool large, bool ask, struct region **made)
 {
     size_t size;
-    if (!size_add(bytes, sizeof(struct region) + UNIT - 1, &size)) {
-        fail(NACRE_NO_MEMORY, "memtable: %zu bytes do not fit the address space", bytes);
-        return NULL;
-    }
+    if (!size_add(bytes, sizeof(struct region) + UNIT - 1, &size))
+        return fail(NACRE_NO_MEMORY, "memtable: %zu bytes do not fit the address space", bytes);
     size &= ~(size_t)(UNIT - 1);
     enum region_source source = large ? REGION_MAPPED : choose_source(arena, &size);
+    int status = ask ? chunk_pool_ask(arena->pool, size, source == REGION_CHUNK) : NACRE_OK;
+    if (status != NACRE_OK)
+        return status;
     struct region *region = source == REGION_ALLOCATED ? memory_alloc_aligned(_Alignof(struct region), size)
                             : source == REGION_CHUNK   ? chunk_pool_take(arena->pool)
                                                        : memory_map(size);
     if (!region)
-        return NULL;
+        return NACRE_NO_MEMORY;
     if (source != REGION_MAPPED)
         arena->next_small_bytes = size * 2;
     *region = (struct region){ .size = size, .used = sizeof *region, .source = source, .next_of_all = arena->all };
     arena->all = region;
-    return region;
+    atomic_fetch_add_explicit(&arena->held, size, memory_order_relaxed);
+    if (source != REGION_CHUNK)
+        chunk_pool_note(arena->pool, (int64_t)size);
+    *made = region;
+    return NACRE_OK;
 }
 
-static int grow(struct arena *arena, size_t bytes, bool large)
+static int grow(struct arena *arena, size_t bytes, bool large, bool ask)
 {
-    struct region *region = region_create(arena, bytes, large);
-    if (!region)
-        return NACRE_NO_MEMORY;
+    struct region *region = NULL;
+    int status = region_create(arena, bytes, large, ask, &region);
+    if (status != NACRE_OK)
+        return status;
     if (large) {
         arena->large = region;
         return NACRE_OK;
@@ -171,7 +181,7 @@ static struct region *find_or_grow(struct arena *arena, size_t bytes, bool small
     struct region *region = find_region(arena, bytes, small);
     if (region)
         return region;
-    return grow(arena, bytes, bytes > CHUNK_BYTES / 2) == NACRE_OK ? find_region(arena, bytes, small) : NULL;
+    return grow(arena, bytes, bytes > CHUNK_BYTES / 2, false) == NACRE_OK ? find_region(arena, bytes, small) : NULL;
 }
 
 /* Allocates from the lane. False: it has not enough left. */
@@ -258,7 +268,7 @@ static int ensure_locked(struct arena *arena, size_t bytes, bool large)
     if (is_ensured(arena, bytes))
         return NACRE_OK;
     if (large)
-        return grow(arena, bytes, true);
+        return grow(arena, bytes, true, true);
     /* Small regions have no lanes and waste nothing. */
     size_t wanted = bytes;
     bool has_lanes =
@@ -267,7 +277,7 @@ static int ensure_locked(struct arena *arena, size_t bytes, bool large)
         (!size_add(bytes, bytes / WASTE_PART, &wanted) || !size_add(wanted, ARENA_SLOTS * LANE_BYTES, &wanted))) {
         return fail(NACRE_NO_MEMORY, "memtable: %zu bytes do not fit the address space", bytes);
     }
-    return grow(arena, wanted, false);
+    return grow(arena, wanted, false, true);
 }
 
 int arena_ensure(struct arena *arena, size_t bytes, bool large)
@@ -281,4 +291,9 @@ int arena_ensure(struct arena *arena, size_t bytes, bool large)
 uint64_t arena_bytes(const struct arena *arena)
 {
     return atomic_load_explicit(&arena->used, memory_order_relaxed);
+}
+
+uint64_t arena_memory(const struct arena *arena)
+{
+    return atomic_load_explicit(&arena->held, memory_order_relaxed);
 }

@@ -29,7 +29,8 @@ struct arena {
     struct region *large;   /* the latest region made for large values */
     struct region *all;     /* every region, for freeing */
     size_t next_small_bytes;
-    _Atomic uint64_t used; /* relaxed: a statistic */
+    _Atomic uint64_t used; /* relaxed: a statistic; so is the next */
+    _Atomic uint64_t held; /* bytes of all regions */
 };
 
 int arena_init(struct arena *, struct chunk_pool *);
@@ -39,5 +40,6 @@ void *arena_alloc(struct arena *, arena_lane *, size_t bytes, size_t alignment);
 /* Makes sure that allocations of `bytes` together (each counted with alignment - 8), in any order and of any size,
    through ARENA_SLOTS lanes, succeed. `large`: few and big ones are expected, so they get memory of their own. */
 int arena_ensure(struct arena *, size_t bytes, bool large);
-uint64_t arena_bytes(const struct arena *); /* carved out of regions so far */
+uint64_t arena_bytes(const struct arena *);  /* carved out of regions so far */
+uint64_t arena_memory(const struct arena *); /* all of its regions */
 #endif

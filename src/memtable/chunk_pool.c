@@ -19,7 +19,12 @@ struct chunk_pool {
     pthread_mutex_t lock;
     struct kept_chunk *kept;
     uint64_t kept_bytes, keep_bytes;
-    _Atomic uint64_t bytes; /* relaxed: a statistic, it orders nothing */
+    _Atomic uint64_t bytes; /* relaxed: a statistic, it orders nothing; so is the next */
+    _Atomic int64_t other_bytes;
+    bool (*ask)(void *context, uint64_t bytes); /* NULL: there is always room */
+    void *ask_context;
+    bool excused; /* of those who reserve, one at a time; so is the next */
+    uint64_t refused;
 };
 
 int chunk_pool_create(uint64_t keep_bytes, struct chunk_pool **created)
@@ -47,6 +52,62 @@ void chunk_pool_free(struct chunk_pool *pool)
     }
     pthread_mutex_destroy(&pool->lock);
     memory_free(pool);
+}
+
+/* Gives one back to the system, where more is kept than that. */
+static bool let_one_go(struct chunk_pool *pool, uint64_t most)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct kept_chunk *chunk = pool->kept_bytes > most ? pool->kept : NULL;
+    if (chunk) {
+        pool->kept = chunk->next;
+        pool->kept_bytes -= CHUNK_BYTES;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (!chunk)
+        return false;
+    memory_unmap(chunk, CHUNK_BYTES);
+    atomic_fetch_sub_explicit(&pool->bytes, CHUNK_BYTES, memory_order_relaxed);
+    return true;
+}
+
+void chunk_pool_set_keep(struct chunk_pool *pool, uint64_t keep_bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->keep_bytes = keep_bytes;
+    pthread_mutex_unlock(&pool->lock);
+    while (let_one_go(pool, keep_bytes)) {}
+}
+
+void chunk_pool_trim(struct chunk_pool *pool)
+{
+    while (let_one_go(pool, 0)) {}
+}
+
+void chunk_pool_guard(struct chunk_pool *pool, bool (*ask)(void *context, uint64_t bytes), void *context)
+{
+    pool->ask = ask;
+    pool->ask_context = context;
+}
+
+void chunk_pool_excuse(struct chunk_pool *pool, bool excused)
+{
+    pool->excused = excused;
+}
+
+uint64_t chunk_pool_refused(const struct chunk_pool *pool)
+{
+    return pool->refused;
+}
+
+int chunk_pool_ask(struct chunk_pool *pool, uint64_t bytes, bool chunk)
+{
+    if (!pool->ask || pool->excused || (chunk && chunk_pool_kept_bytes(pool) > 0) ||
+        pool->ask(pool->ask_context, bytes))
+        return NACRE_OK; /* a kept chunk is taken already */
+    pool->refused = bytes;
+    return fail(NACRE_BUSY, "the memory budget has no room for %llu bytes more of memtables",
+                (unsigned long long)bytes);
 }
 
 void *chunk_pool_take(struct chunk_pool *pool)
@@ -88,7 +149,7 @@ static bool chunk_pool_wants_more(struct chunk_pool *pool, size_t chunks)
     pthread_mutex_lock(&pool->lock);
     bool wants = pool->kept_bytes / CHUNK_BYTES < chunks && pool->kept_bytes + CHUNK_BYTES <= pool->keep_bytes;
     pthread_mutex_unlock(&pool->lock);
-    return wants;
+    return wants && (!pool->ask || pool->ask(pool->ask_context, CHUNK_BYTES));
 }
 
 void chunk_pool_warm(struct chunk_pool *pool, size_t chunks)
@@ -108,4 +169,30 @@ void chunk_pool_warm(struct chunk_pool *pool, size_t chunks)
 uint64_t chunk_pool_bytes(const struct chunk_pool *pool)
 {
     return atomic_load_explicit(&pool->bytes, memory_order_relaxed);
+}
+
+uint64_t chunk_pool_kept_bytes(struct chunk_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint64_t kept = pool->kept_bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return kept;
+}
+
+void chunk_pool_note(struct chunk_pool *pool, int64_t bytes)
+{
+    atomic_fetch_add_explicit(&pool->other_bytes, bytes, memory_order_relaxed);
+}
+
+uint64_t chunk_pool_table_bytes(struct chunk_pool *pool)
+{
+    uint64_t kept = chunk_pool_kept_bytes(pool), chunks = chunk_pool_bytes(pool);
+    int64_t other = atomic_load_explicit(&pool->other_bytes, memory_order_relaxed);
+    return (chunks > kept ? chunks - kept : 0) + (other > 0 ? (uint64_t)other : 0);
+}
+
+uint64_t chunk_pool_all_bytes(const struct chunk_pool *pool)
+{
+    int64_t other = atomic_load_explicit(&pool->other_bytes, memory_order_relaxed);
+    return chunk_pool_bytes(pool) + (other > 0 ? (uint64_t)other : 0);
 }

@@ -3,7 +3,8 @@
    The descent takes no locks. Where it ends, the node that must change is locked, and its parent before it when the
    node is to be replaced; then what the descent saw is checked again. When it no longer holds, the put starts again
    from the root.
-   Threads: any. Locks: nodes, parent before child; then the arena's. list_lock, then the arena's. (Invariants: memtable.c.) */
+   Threads: any. Locks: nodes, parent before child; then the arena's. list_lock or the rows' growing, then the
+   arena's or the pool's. (Invariants: memtable.c.) */
 #include "base/status.h"
 #include "memtable/table.h"
 
@@ -18,6 +19,8 @@ struct put {
     const uint8_t *key;
     size_t key_size;
     struct leaf *leaf;        /* made when first needed, kept over retries */
+    struct version *version;  /* the entry's own, in `leaf` or to be added to another */
+    struct leaf *owner;       /* where it went */
     struct leaf_place *place; /* for it in the list of leaves */
 };
 
@@ -38,7 +41,8 @@ static bool put_has_leaf(struct put *put)
         if (!put->place)
             return false;
     }
-    put->leaf = leaf_create(put->arena, put->lane, put->entry);
+    put->leaf = put->owner = leaf_create(put->arena, put->lane, put->entry);
+    put->version = put->leaf ? (struct version *)leaf_newest(put->leaf) : NULL;
     return put->leaf != NULL;
 }
 
@@ -52,14 +56,13 @@ static inline void list_leaf(struct put *put)
 
 static enum outcome add_version(struct put *put, struct leaf *leaf)
 {
-    struct version *version;
-    if (put->leaf)
-        version = (struct version *)leaf_newest(put->leaf); /* the key came in by another thread meanwhile */
-    else
-        version = version_create(put->arena, put->lane, put->entry);
-    if (!version)
+    /* Where there is a leaf with the version in it, the key came in by another thread meanwhile. */
+    if (!put->leaf)
+        put->version = version_create(put->arena, put->lane, put->entry);
+    if (!put->version)
         return PUT_NO_MEMORY;
-    return leaf_add(leaf, version) ? PUT_DONE : PUT_DUPLICATE;
+    put->owner = leaf;
+    return leaf_add(leaf, put->version) ? PUT_DONE : PUT_DUPLICATE;
 }
 
 /* Hangs the leaf into a node that is locked or not yet published and has room; the key goes on at `depth`. */
@@ -258,6 +261,16 @@ int memtable_put(struct memtable *table, const struct entry *entry)
     }
     struct slot *slot = memtable_slot(table);
     struct put put = { .table = table, .slot = slot, .arena = &table->arena, .lane = &slot->lane, .entry = entry };
+    struct entry with_row;
+    struct row_mark *mark = NULL;
+    if (table->rows.vector_bytes && entry_sets(entry)) {
+        with_row = *entry;
+        put.entry = &with_row;
+        if (!rows_add(&table->rows, entry->vector, &mark, &with_row.vector))
+            return NACRE_NO_MEMORY;
+    }
+    if (entry->type == ENTRY_MERGE)
+        memtable_note_operand(table, entry->value);
     put.key = entry->key.size ? entry->key.data : &(const uint8_t){ 0 };
     put.key_size = entry->key.size;
     enum outcome outcome;
@@ -266,6 +279,8 @@ int memtable_put(struct memtable *table, const struct entry *entry)
     while (outcome == PUT_RETRY);
     if (outcome == PUT_NO_MEMORY)
         return NACRE_NO_MEMORY;
+    if (mark && outcome == PUT_DONE)
+        row_mark_set(mark, put.owner, put.version);
     memtable_count(slot, entry, outcome == PUT_DONE);
     return NACRE_OK;
 }

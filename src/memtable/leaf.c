@@ -17,7 +17,8 @@ static inline size_t align8(size_t size)
 static size_t version_bytes(const struct entry *entry, size_t jump_bytes)
 {
     size_t value = entry->type == ENTRY_DELETE ? 0 : entry->value.size;
-    return VERSION_HEADER_BYTES + (entry->expiry_ms ? 8 : 0) + jump_bytes + value;
+    size_t vector = entry->vector ? sizeof entry->vector : 0;
+    return VERSION_HEADER_BYTES + (entry->expiry_ms ? 8 : 0) + jump_bytes + vector + value;
 }
 
 static void version_init(struct version *version, const struct entry *entry, size_t jump_bytes)
@@ -26,13 +27,18 @@ static void version_init(struct version *version, const struct entry *entry, siz
     version->sequence = entry->sequence;
     version->value_size = entry->type == ENTRY_DELETE ? 0 : (uint32_t)entry->value.size;
     version->type = entry->type;
-    version->flags = (uint8_t)((entry->expiry_ms ? VERSION_HAS_EXPIRY : 0) | (jump_bytes ? VERSION_HAS_JUMP : 0));
+    version->flags = (uint8_t)((entry->expiry_ms ? VERSION_HAS_EXPIRY : 0) | (jump_bytes ? VERSION_HAS_JUMP : 0) |
+                               (entry->vector ? VERSION_HAS_VECTOR : 0));
     atomic_init(&version->next, NULL);
     if (entry->expiry_ms) {
         store_u64(version->data, entry->expiry_ms);
         at = 8;
     }
     at += jump_bytes;
+    if (entry->vector) {
+        memcpy(version->data + at, &entry->vector, sizeof entry->vector);
+        at += sizeof entry->vector;
+    }
     if (version->value_size)
         memcpy(version->data + at, entry->value.data, version->value_size);
 }

@@ -12,6 +12,7 @@
 
 #define VERSION_HAS_EXPIRY 1u
 #define VERSION_HAS_JUMP   2u
+#define VERSION_HAS_VECTOR 4u
 #define VERSION_JUMP_BYTES 16u
 
 struct version {
@@ -19,7 +20,8 @@ struct version {
     struct version *_Atomic next; /* older; release when hung in, acquire when followed */
     uint32_t value_size;
     uint8_t type, flags;
-    uint8_t data[]; /* expiry (8) if it has one; jump (8) and height (8) if it has one; value */
+    uint8_t data
+        []; /* expiry (8) if it has one; jump (8) and height (8) if it has one; address of its row (8) if it has one; value */
 };
 #define VERSION_HEADER_BYTES offsetof(struct version, data)
 
@@ -35,7 +37,8 @@ struct leaf {
 #define LEAF_HEADER_BYTES offsetof(struct leaf, bytes)
 
 /* The most that one put takes beside key and value. */
-#define LEAF_OVERHEAD_MAX (LEAF_HEADER_BYTES + LEAF_LONG_BYTES + 7 + VERSION_HEADER_BYTES + 8 + VERSION_JUMP_BYTES + 7)
+#define LEAF_OVERHEAD_MAX \
+    (LEAF_HEADER_BYTES + LEAF_LONG_BYTES + 7 + VERSION_HEADER_BYTES + 8 + VERSION_JUMP_BYTES + 8 + 7)
 
 static inline nacre_slice leaf_key(const struct leaf *leaf)
 {
@@ -70,6 +73,11 @@ static inline void version_read(const struct leaf *leaf, const struct version *v
     }
     if (version->flags & VERSION_HAS_JUMP)
         at += VERSION_JUMP_BYTES;
+    entry->vector = NULL;
+    if (version->flags & VERSION_HAS_VECTOR) {
+        memcpy(&entry->vector, version->data + at, sizeof entry->vector);
+        at += sizeof entry->vector;
+    }
     entry->key = leaf_key(leaf);
     entry->value = (nacre_slice){ version->data + at, version->value_size };
     entry->sequence = version->sequence;
@@ -81,9 +89,9 @@ const struct version *leaf_version_at(const struct leaf *, uint64_t snapshot);
 /* The oldest version with sequence > `sequence`; NULL when none. 0 gives the oldest of all. */
 const struct version *leaf_version_above(const struct leaf *, uint64_t sequence);
 
-/* A leaf with the entry as its only version, not published. NULL + detail. */
+/* A leaf with the entry as its only version, not published. entry->vector, if it has one, is a row, which stays where it is. NULL + detail. */
 struct leaf *leaf_create(struct arena *, arena_lane *, const struct entry *);
-/* A version with room for a jump. NULL + detail. */
+/* A version with room for a jump; its vector as above. NULL + detail. */
 struct version *version_create(struct arena *, arena_lane *, const struct entry *);
 /* Hangs the version into the chain; false when the chain has its sequence already. Any thread. */
 bool leaf_add(struct leaf *, struct version *);

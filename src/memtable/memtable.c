@@ -22,8 +22,11 @@
       about to be hung into (insert.c). So who begins to go over the list after a put has finished meets the put's key. What is visible
       at a sequence had been put, with all that is older, before the sequence was published: a search that takes its sequence first, then
       the list, misses nothing. A leaf may be listed that is not in the tree yet: its only version is newer than all that was published.
-   Threads: any. Locks, in order: nodes from the root downwards or list_lock, the arena's, the pool's. */
+   8. A version with a vector has its row before it can be found; the row is marked after that (rows.c). So who begins to go over the rows after
+      a put has finished meets its row, and a row that is met is of a version that is in the tree.
+   Threads: any. Locks, in order: nodes from the root downwards or list_lock or the rows', the arena's, the pool's. */
 #include "base/memory.h"
+#include "base/operand.h"
 #include "base/status.h"
 #include "memtable/table.h"
 #include <sched.h>
@@ -39,15 +42,16 @@
 /* Where entries are this large on average they get regions of their own. */
 #define LARGE_ENTRY_BYTES ((size_t)64 << 10)
 
-int memtable_create(struct chunk_pool *pool, bool searched, struct memtable **created)
+int memtable_create(struct chunk_pool *pool, const struct memtable_options *options, struct memtable **created)
 {
     struct memtable *table = memory_alloc_aligned(_Alignof(struct memtable), sizeof *table);
     if (!table)
         return NACRE_NO_MEMORY;
     memset(table, 0, sizeof *table);
-    table->searched = searched;
+    table->searched = options->searched;
     node_root_init(&table->root);
     atomic_init(&table->references, 1);
+    atomic_init(&table->oldest_clock, SEQUENCE_MAX);
     int status = arena_init(&table->arena, pool);
     if (status != NACRE_OK)
         goto free_table;
@@ -57,9 +61,13 @@ int memtable_create(struct chunk_pool *pool, bool searched, struct memtable **cr
         status = fail(NACRE_NO_MEMORY, "memtable: the system has no room for a mutex");
         goto destroy_ranges;
     }
+    if ((status = rows_init(&table->rows, pool, options->vector_bytes)) != NACRE_OK)
+        goto destroy_list_lock;
     *created = table;
     return NACRE_OK;
 
+destroy_list_lock:
+    pthread_mutex_destroy(&table->list_lock);
 destroy_ranges:
     memtable_ranges_destroy(table);
 destroy_arena:
@@ -79,6 +87,7 @@ void memtable_unref(struct memtable *table)
     /* acq_rel: the last holder frees after all that the others did. */
     if (!table || atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) != 1)
         return;
+    rows_destroy(&table->rows);
     pthread_mutex_destroy(&table->list_lock);
     memtable_ranges_destroy(table);
     arena_destroy(&table->arena);
@@ -171,7 +180,7 @@ void memtable_unreserve(struct memtable *table, size_t entries, size_t bytes)
     table->reserved_bytes -= entries * PUT_OVERHEAD + bytes;
 }
 
-bool memtable_get(const struct memtable *table, nacre_slice key, uint64_t snapshot, struct entry *found)
+static const struct leaf *find_leaf(const struct memtable *table, nacre_slice key)
 {
     struct node *node = (struct node *)&table->root.head; /* nothing is changed through it */
     const uint8_t *bytes = key.data;
@@ -182,14 +191,14 @@ bool memtable_get(const struct memtable *table, nacre_slice key, uint64_t snapsh
         depth += node->prefix_size;
         if (depth >= key.size) {
             if (depth > key.size)
-                return false;
+                return NULL;
             leaf = atomic_load_explicit(&node->terminal, memory_order_acquire);
             break;
         }
         const node_slot *slot = node_find(node, bytes[depth]);
         node_child child = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
         if (!child)
-            return false;
+            return NULL;
         if (child_is_leaf(child)) {
             leaf = child_leaf(child);
             break;
@@ -197,7 +206,13 @@ bool memtable_get(const struct memtable *table, nacre_slice key, uint64_t snapsh
         node = child_node(child);
         depth++;
     }
-    if (!leaf || !slice_equal(leaf_key(leaf), key))
+    return leaf && slice_equal(leaf_key(leaf), key) ? leaf : NULL;
+}
+
+bool memtable_get(const struct memtable *table, nacre_slice key, uint64_t snapshot, struct entry *found)
+{
+    const struct leaf *leaf = find_leaf(table, key);
+    if (!leaf)
         return false;
     const struct version *version = leaf_version_at(leaf, snapshot);
     if (!version)
@@ -206,9 +221,44 @@ bool memtable_get(const struct memtable *table, nacre_slice key, uint64_t snapsh
     return true;
 }
 
+void memtable_visit_versions(const struct memtable *table, nacre_slice key, uint64_t snapshot,
+                             bool (*visit)(void *context, const struct entry *), void *context)
+{
+    const struct leaf *leaf = find_leaf(table, key);
+    struct entry entry;
+    bool more = leaf != NULL;
+    for (const struct version *v = more ? leaf_version_at(leaf, snapshot) : NULL; v && more; v = version_next(v)) {
+        version_read(leaf, v, &entry);
+        more = visit(context, &entry);
+    }
+}
+
+void memtable_note_operand(struct memtable *table, nacre_slice value)
+{
+    uint64_t clock_ms;
+    nacre_slice bytes;
+    uint64_t seen = atomic_load_explicit(&table->oldest_clock, memory_order_relaxed);
+    if (!operand_read(value, &clock_ms, &bytes))
+        return;
+    while (clock_ms < seen && !atomic_compare_exchange_weak_explicit(&table->oldest_clock, &seen, clock_ms,
+                                                                     memory_order_relaxed, memory_order_relaxed)) {}
+}
+
+uint64_t memtable_oldest_clock(const struct memtable *table)
+{
+    return atomic_load_explicit(&table->oldest_clock, memory_order_relaxed);
+}
+
 uint64_t memtable_bytes(const struct memtable *table)
 {
-    return arena_bytes(&table->arena) + atomic_load_explicit(&table->range_set_bytes, memory_order_relaxed);
+    return arena_bytes(&table->arena) + atomic_load_explicit(&table->range_set_bytes, memory_order_relaxed) +
+           rows_bytes(&table->rows);
+}
+
+uint64_t memtable_memory(const struct memtable *table)
+{
+    return arena_memory(&table->arena) + rows_memory(&table->rows) + sizeof *table +
+           atomic_load_explicit(&table->range_set_bytes, memory_order_relaxed);
 }
 
 static uint64_t sum_of(const struct memtable *table, size_t field)

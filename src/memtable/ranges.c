@@ -107,7 +107,7 @@ int memtable_delete_range(struct memtable *table, const struct range_delete *ran
     if (unindexed > RANGES_UNINDEXED && unindexed > indexed / 4)
         (void)reindex(table);
     pthread_mutex_unlock(&table->range_lock);
-    struct entry counted = { range->begin, range->end, range->sequence, 0, ENTRY_PUT };
+    struct entry counted = { range->begin, range->end, range->sequence, 0, ENTRY_PUT, NULL };
     memtable_count(slot, &counted, true);
     return NACRE_OK;
 }

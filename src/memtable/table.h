@@ -4,6 +4,7 @@
 #include "memtable/memtable.h"
 #include "memtable/leaf_list.h"
 #include "memtable/node.h"
+#include "memtable/rows.h"
 
 /* What threads on one processor, about, write on each put: a lane of memory, their share of the counters, and of the list of
    leaves. One cache line. */
@@ -26,6 +27,8 @@ struct memtable {
     uint64_t reserved_bytes;   /* belongs to the caller of memtable_reserve */
     bool searched;             /* leaves are listed */
     pthread_mutex_t list_lock; /* for new pieces of the lists */
+    struct rows rows;
+    _Atomic uint64_t oldest_clock; /* of operands: least one, SEQUENCE_MAX when there is none; relaxed, lowered only */
 
     /* Range deletes: ranges.c. */
     pthread_mutex_t range_lock;
@@ -39,6 +42,9 @@ struct memtable {
 struct slot *memtable_slot(struct memtable *);
 /* Counts one finished put or range delete; `fresh` is false for a sequence that was there already. */
 void memtable_count(struct slot *, const struct entry *, bool fresh);
+
+/* Before an operand can be found in the table. */
+void memtable_note_operand(struct memtable *, nacre_slice value);
 
 /* All leaves whose keys the search wants, in order; memory of the caller (memory_free). NACRE_NO_MEMORY, or what `stop` gave. */
 int leaves_gather(struct memtable *, struct memtable_search *, const struct leaf ***leaves, size_t *count);

@@ -13,7 +13,8 @@
            shared bytes, when stripped
            records, back to back, up to the raw size
    record:
-     1     flags: 1 put (else delete), 2 has expiry, 4|8 size class, 16|32|64 sequence bytes - 1
+     1     flags: 1 put (else delete), 2 has expiry, 4|8 size class, 16|32|64 sequence bytes - 1, 128 special: a put by pointer into the
+           value log with 1, an operand of a merge without
      1-2   size of the key (without the shared bytes, when stripped); 2 bytes in class 3
      1-4   size of the value: 1, 2, 4, 4 bytes by class
      1-8   zigzag(sequence - base sequence of the segment)
@@ -38,6 +39,7 @@
 #define BLOCK_STRIPPED     2u
 
 #define RECORD_PUT      1u
+#define RECORD_SPECIAL  128u
 #define RECORD_EXPIRY   2u
 #define RECORD_SIZES    12u
 #define RECORD_HEAD_MAX 23u
@@ -93,7 +95,8 @@ static inline void record_parse(const uint8_t *at, uint64_t base_sequence, struc
         r->expiry_ms = load_u64(at);
         at += 8;
     }
-    r->type = (uint8_t)(flags & RECORD_PUT);
+    r->type = (uint8_t)((flags & RECORD_PUT) |
+                        (flags & RECORD_SPECIAL) >> 6); /* 1 ENTRY_PUT, 2 ENTRY_MERGE, both ENTRY_POINTER */
     r->key = at;
 }
 static inline const uint8_t *record_end(const struct record *r)
@@ -114,7 +117,7 @@ static inline bool record_fits(const uint8_t *at, const uint8_t *end)
         return false;
     uint32_t flags = at[0], sizes = flags >> 2 & 3;
     size_t head = 1u + size_bytes[sizes] + (flags >> 4 & 7) + 1 + (flags & RECORD_EXPIRY ? 8 : 0);
-    if (room < head || (flags & 0x80))
+    if (room < head)
         return false;
     size_t body = sizes == 0   ? (size_t)at[1] + at[2]
                   : sizes == 1 ? (size_t)at[1] + load_u16(at + 2)

@@ -7,25 +7,19 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-#define COMPRESSION_MISSES 8u  /* so many blocks in a row that did not shrink, and only every */
-#define COMPRESSION_PAUSE  15u /* 16th is tried until one does */
-
 int block_writer_init(struct block_writer *w, uint32_t target_bytes, enum compression codec)
 {
-    *w = (struct block_writer){ .target_bytes = target_bytes, .codec = codec };
+    *w = (struct block_writer){ .target_bytes = target_bytes };
     int status = buffer_reserve(&w->records, target_bytes + (size_t)(target_bytes / 2));
-    if (status == NACRE_OK && codec != COMPRESSION_NONE)
-        status = compressor_create(codec, &w->compressor);
-    return status;
+    return status == NACRE_OK ? block_packer_init(&w->packer, codec) : status;
 }
 
 void block_writer_free(struct block_writer *w)
 {
     buffer_free(&w->records);
     buffer_free(&w->block);
-    buffer_free(&w->packed);
     memory_free(w->pending);
-    compressor_free(w->compressor);
+    block_packer_free(&w->packer);
 }
 
 static int grow_pending(struct block_writer *w)
@@ -44,7 +38,7 @@ static inline uint8_t *put_head(uint8_t *at, const struct entry *e, uint64_t bas
     uint64_t delta = zigzag(e->sequence - base_sequence);
     uint32_t sequence_bytes = delta ? (uint32_t)(71 - __builtin_clzll(delta)) / 8 : 1;
     uint32_t flags =
-        (e->type == ENTRY_PUT ? RECORD_PUT : 0) | (e->expiry_ms ? RECORD_EXPIRY : 0) | (sequence_bytes - 1) << 4;
+        (e->type & 1u) | (e->type & 2u) << 6 | (e->expiry_ms ? RECORD_EXPIRY : 0) | (sequence_bytes - 1) << 4;
     uint8_t *head = at++;
     if (likely(e->key.size <= 255 && e->value.size <= 255)) {
         *at++ = (uint8_t)e->key.size;
@@ -153,36 +147,6 @@ static uint32_t put_front(const struct block_writer *w, uint8_t *block, uint32_t
     return first;
 }
 
-/* Tries to pack what follows the header into w->packed; *size = 0 when it does not pay. */
-static int try_compress(struct block_writer *w, size_t raw_size, size_t *size)
-{
-    *size = 0;
-    if (!w->compressor || raw_size > CODEC_RAW_MAX)
-        return NACRE_OK;
-    if (w->skip) {
-        w->skip--;
-        return NACRE_OK;
-    }
-    size_t body = raw_size - BLOCK_HEADER_BYTES, limit = raw_size - raw_size / 8;
-    buffer_clear(&w->packed);
-    int status = buffer_reserve(&w->packed, BLOCK_HEADER_BYTES + compressor_bound(w->compressor, body));
-    if (status != NACRE_OK)
-        return status;
-    size_t packed = 0;
-    status =
-        compressor_run(w->compressor, w->block.data + BLOCK_HEADER_BYTES, body, w->packed.data + BLOCK_HEADER_BYTES,
-                       limit > BLOCK_HEADER_BYTES ? limit - BLOCK_HEADER_BYTES : 0, &packed);
-    if (status != NACRE_OK)
-        return status;
-    if (packed) {
-        w->misses = 0;
-        *size = BLOCK_HEADER_BYTES + packed;
-    } else if (++w->misses >= COMPRESSION_MISSES) {
-        w->skip = COMPRESSION_PAUSE;
-    }
-    return NACRE_OK;
-}
-
 int block_writer_close(struct block_writer *w, uint64_t segment_id, uint64_t offset, struct closed_block *closed)
 {
     uint32_t shared = (uint32_t)slice_shared_prefix(block_writer_key(w, 0), block_writer_key(w, w->count - 1));
@@ -205,17 +169,17 @@ int block_writer_close(struct block_writer *w, uint64_t segment_id, uint64_t off
         strip_keys(w, stripped);
     memcpy(block + first, w->records.data, w->records.size);
     size_t packed = 0;
-    status = try_compress(w, raw_size, &packed);
+    status = block_packer_try(&w->packer, slice_of(block, raw_size), BLOCK_HEADER_BYTES, &packed);
     if (status != NACRE_OK)
         return status;
 
-    uint8_t *bytes = packed ? w->packed.data : block;
+    uint8_t *bytes = packed ? w->packer.packed.data : block;
     size_t size = packed ? packed : raw_size;
     store_u32(bytes + 8, (uint32_t)size);
     store_u32(bytes + 12, (uint32_t)raw_size);
     store_u32(bytes + 16, (uint32_t)w->count);
     store_u16(bytes + 20, (uint16_t)shared);
-    bytes[22] = packed ? (uint8_t)w->codec : 0;
+    bytes[22] = packed ? (uint8_t)w->packer.codec : 0;
     bytes[23] = (uint8_t)((wide ? BLOCK_WIDE_SLOTS : 0) | (strip ? BLOCK_STRIPPED : 0));
     store_u64(bytes, hash_bytes(bytes + 8, size - 8) + block_checksum_mix(segment_id, offset));
     *closed = (struct closed_block){ bytes, size, first, stripped, packed != 0 };

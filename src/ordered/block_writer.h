@@ -3,7 +3,7 @@
 #define NACRE_ORDERED_BLOCK_WRITER_H
 #include "base/buffer.h"
 #include "ordered/block.h"
-#include "segment/codec.h"
+#include "segment/block_packer.h"
 
 struct pending_record {
     uint32_t offset;
@@ -17,10 +17,8 @@ struct block_writer {
     struct buffer records; /* with whole keys */
     struct pending_record *pending;
     size_t count, pending_capacity;
-    struct buffer block, packed;   /* what block_writer_close makes */
-    struct compressor *compressor; /* NULL = none */
-    enum compression codec;
-    uint32_t misses, skip; /* tries in a row that did not shrink a block; blocks to let pass untried */
+    struct buffer block; /* what block_writer_close makes */
+    struct block_packer packer;
 };
 
 struct closed_block {

@@ -21,6 +21,7 @@ struct ordered_builder {
     struct fence_builder fence;
     struct index_builder index;
     bool build_index;
+    uint8_t learned_index;
     uint32_t block_bytes, greatest_offset;
     uint64_t entries, keys, digest, last_sequence;
     size_t block_first_key; /* of index.positions: the first that began in the open block */
@@ -35,6 +36,7 @@ int ordered_builder_create(struct container_writer *out, const struct build_opti
         return NACRE_NO_MEMORY;
     b->out = out;
     b->build_index = options->build_index;
+    b->learned_index = options->learned_index;
     b->block_bytes = options->block_bytes ? options->block_bytes : BLOCK_BYTES_DEFAULT;
     if (b->block_bytes < BLOCK_BYTES_LEAST)
         b->block_bytes = BLOCK_BYTES_LEAST;
@@ -185,7 +187,11 @@ int ordered_builder_finish(void *builder, struct container_writer *index)
     if (status != NACRE_OK || !index)
         return status;
     b->index.positions.greatest_offset = b->greatest_offset;
-    return index_builder_write(&b->index, index);
+    status = index_builder_write(&b->index, index);
+    return status == NACRE_OK
+               ? index_builder_write_learned(b->fence.ends.data, b->fence.separators.data, b->fence.blocks,
+                                             fence_builder_prefix(&b->fence), b->learned_index, index)
+               : status;
 }
 
 /* ---- the side file of a segment that exists ---- */
@@ -217,8 +223,9 @@ static int index_block(struct ordered_reader *r, struct index_builder *index, co
     return status == NACRE_OK ? position_builder_end_block(&index->positions) : status;
 }
 
-int ordered_build_index(void *reader, struct container_writer *out)
+int ordered_build_index(void *reader, const struct index_job *job, struct container_writer *out)
 {
+    /* One thread, and little time and memory. */
     struct ordered_reader *r = reader;
     struct index_builder index = { 0 };
     struct buffer before = { 0 };
@@ -234,6 +241,9 @@ int ordered_build_index(void *reader, struct container_writer *out)
     }
     if (status == NACRE_OK)
         status = index_builder_write(&index, out);
+    if (status == NACRE_OK)
+        status = index_builder_write_learned(r->fence.ends, r->fence.separators, r->fence.blocks, 0,
+                                             job ? job->learned_index : 1, out);
     buffer_free(&before);
     index_builder_free(&index);
     return status;

@@ -103,9 +103,14 @@ static int write_separators(const struct fence_builder *b, struct container_writ
     return status;
 }
 
+size_t fence_builder_prefix(const struct fence_builder *b)
+{
+    return b->blocks > 1 ? slice_shared_prefix(built_separator(b, 1), built_separator(b, b->blocks - 1)) : 0;
+}
+
 int fence_builder_write(struct fence_builder *b, struct container_writer *out, uint32_t end)
 {
-    size_t prefix = b->blocks > 1 ? slice_shared_prefix(built_separator(b, 1), built_separator(b, b->blocks - 1)) : 0;
+    size_t prefix = fence_builder_prefix(b);
     uint32_t levels = count_levels(b->blocks);
     uint64_t *heads = NULL;
     size_t head_count = 0;
@@ -226,17 +231,37 @@ static uint32_t find_head(const struct fence *f, uint64_t head)
     return at;
 }
 
+bool fence_strip_prefix(const struct fence *f, nacre_slice *key, uint32_t *outside)
+{
+    if (f->prefix_size == 0)
+        return false;
+    size_t part = key->size < f->prefix_size ? key->size : f->prefix_size;
+    int order = part ? memcmp(key->data, f->prefix, part) : 0;
+    if (order != 0 || key->size < f->prefix_size) {
+        *outside = order > 0 ? f->blocks - 1 : 0;
+        return true;
+    }
+    *key = slice_of((const uint8_t *)key->data + f->prefix_size, key->size - f->prefix_size);
+    return false;
+}
+
+uint32_t fence_find_between(const struct fence *f, uint32_t low, uint32_t after, nacre_slice key)
+{
+    while (low + 1 < after) {
+        uint32_t middle = low + (after - low) / 2;
+        if (slice_compare(fence_separator(f, middle), key) <= 0)
+            low = middle;
+        else
+            after = middle;
+    }
+    return low;
+}
+
 uint32_t fence_find(const struct fence *f, nacre_slice key)
 {
-    if (f->prefix_size) {
-        size_t part = key.size < f->prefix_size ? key.size : f->prefix_size;
-        int order = part ? memcmp(key.data, f->prefix, part) : 0;
-        if (order < 0 || (order == 0 && key.size < f->prefix_size))
-            return 0;
-        if (order > 0)
-            return f->blocks - 1;
-        key = slice_of((const uint8_t *)key.data + f->prefix_size, key.size - f->prefix_size);
-    }
+    uint32_t outside;
+    if (fence_strip_prefix(f, &key, &outside))
+        return outside;
     uint64_t head = slice_head(key);
     uint32_t block = find_head(f, head);
     if (block == 0 || load_u64(f->level[0] + 8 * (size_t)block) != head)
@@ -244,13 +269,5 @@ uint32_t fence_find(const struct fence *f, nacre_slice key)
     if (slice_compare(fence_separator(f, block), key) <= 0)
         return block;
     /* Blocks with this head differ further back: the last of them that is not greater, or the one before all of them. */
-    uint32_t low = head ? find_head(f, head - 1) : 0;
-    while (low + 1 < block) {
-        uint32_t middle = low + (block - low) / 2;
-        if (slice_compare(fence_separator(f, middle), key) <= 0)
-            low = middle;
-        else
-            block = middle;
-    }
-    return low;
+    return fence_find_between(f, head ? find_head(f, head - 1) : 0, block, key);
 }

@@ -50,7 +50,11 @@ static inline uint32_t fence_offset(const struct fence *f, uint32_t block)
 
 /* Checks the section's structure. `first` and `limit` bound the blocks in the file. */
 int fence_open(const struct container *, nacre_slice section, uint64_t first, uint64_t limit, struct fence *);
-uint32_t fence_find(const struct fence *, nacre_slice key);        /* the block to look in */
+uint32_t fence_find(const struct fence *, nacre_slice key); /* the block to look in */
+/* Takes the common prefix off the key. True: it has not got it, and *outside is the block to look in. */
+bool fence_strip_prefix(const struct fence *, nacre_slice *key, uint32_t *outside);
+/* The last of the blocks [low, after) whose separator is <= the key (without the common prefix); low's is. */
+uint32_t fence_find_between(const struct fence *, uint32_t low, uint32_t after, nacre_slice key);
 nacre_slice fence_separator(const struct fence *, uint32_t block); /* without the common prefix */
 
 /* ---- building ---- */
@@ -61,6 +65,7 @@ struct fence_builder {
 /* The next block: it begins with `first`; `last` is the last key before it (ignored for block 0). */
 int fence_builder_add(struct fence_builder *, uint32_t offset, uint32_t flags, nacre_slice last, nacre_slice first);
 void fence_builder_flag(struct fence_builder *, uint32_t flags); /* more flags for the last block */
+size_t fence_builder_prefix(const struct fence_builder *);       /* bytes that all separators but the first share */
 int fence_builder_write(struct fence_builder *, struct container_writer *, uint32_t end);
 void fence_builder_free(struct fence_builder *);
 #endif

@@ -136,12 +136,15 @@ static int get_by_index(struct ordered_reader *r, struct position_index *x, cons
 {
     struct position_probe probe;
     uint32_t position;
-    bool hit = false;
+    bool hit = false, named = false;
     int status = NACRE_OK;
     position_probe_begin(&probe, x, lookup->hash);
-    while (!hit && status == NACRE_OK && position_probe_next(&probe, &position))
+    while (!hit && status == NACRE_OK && position_probe_next(&probe, &position)) {
+        named = true;
         status = try_position(r, x, position, lookup, entry, pin, &hit);
+    }
     position_probe_end(&probe);
+    lookup_note_filter(lookup, named);
     if (hit || status != NACRE_OK)
         return status;
     if (likely(probe.status == NACRE_OK))

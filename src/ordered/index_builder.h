@@ -3,6 +3,7 @@
 #define NACRE_ORDERED_INDEX_BUILDER_H
 #include "base/hash.h"
 #include "filter/prefix_filter.h"
+#include "ordered/learned_index.h"
 #include "ordered/position_index.h"
 
 struct index_builder {
@@ -26,6 +27,18 @@ static inline int index_builder_write(struct index_builder *b, struct container_
     if (status == NACRE_OK && filter.size)
         status = container_write_section(out, "PFIX", buffer_slice(&filter));
     buffer_free(&filter);
+    return status;
+}
+
+/* Over the separators of all blocks: see learned_make. `learned`: as in build_options. */
+static inline int index_builder_write_learned(const uint8_t *ends, const uint8_t *separators, uint32_t blocks,
+                                              size_t prefix, uint8_t learned, struct container_writer *out)
+{
+    struct buffer section = { 0 };
+    int status = learned ? learned_make(ends, separators, blocks, prefix, learned > 1, &section) : NACRE_OK;
+    if (status == NACRE_OK && section.size)
+        status = container_write_section(out, "LERN", buffer_slice(&section));
+    buffer_free(&section);
     return status;
 }
 

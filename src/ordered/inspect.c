@@ -76,7 +76,13 @@ static int verify_fence(const struct verification *v, bool same)
         return wrong(v, "mark of a key that goes on", same, continues);
     }
     uint32_t found = same ? v->block : fence_find(fence, buffer_slice(&v->key));
-    return found == v->block ? NACRE_OK : wrong(v, "block that the fence names for its first key", v->block, found);
+    if (found != v->block) {
+        return wrong(v, "block that the fence names for its first key", v->block, found);
+    }
+    const struct learned_index *learned = ordered_learned_index(v->reader);
+    found = same || !learned ? v->block : learned_find(learned, fence, buffer_slice(&v->key));
+    return found == v->block ? NACRE_OK
+                             : wrong(v, "block that the learned index names for its first key", v->block, found);
 }
 
 static int verify_record(struct verification *v, struct position_index *x, const struct block_view *view, uint32_t slot)
@@ -230,10 +236,10 @@ static int dump_front(struct ordered_reader *r, struct buffer *line)
     int status = buffer_append_format(
         line,
         "{\"kind\":\"ordered\",\"id\":%llu,\"bytes\":%llu,\"blocks\":%u,\"entries\":%llu,\"keys\":%llu,"
-        "\"base_sequence\":%llu,\"block_bytes\":%u,\"index\":%s,\"least_key\":\"",
+        "\"base_sequence\":%llu,\"block_bytes\":%u,\"index\":%s,\"learned_index\":%s,\"least_key\":\"",
         (unsigned long long)r->container->id, (unsigned long long)r->container->bytes, r->fence.blocks,
         (unsigned long long)r->entries, (unsigned long long)r->keys, (unsigned long long)r->base_sequence,
-        r->block_bytes, ordered_index(r) ? "true" : "false");
+        r->block_bytes, ordered_index(r) ? "true" : "false", ordered_has_learned_index(r) ? "true" : "false");
     if (status == NACRE_OK)
         status = append_hex(line, r->least_key);
     if (status == NACRE_OK)

@@ -12,6 +12,7 @@ const struct kind kind_ordered = {
     .builder_free = ordered_builder_free,
     .open = ordered_open,
     .close = ordered_close,
+    .give_sequence = ordered_give_sequence,
     .attach_index = ordered_attach_index,
     .index_is_good = ordered_index_is_good,
     .prefetch = ordered_prefetch,
@@ -24,4 +25,6 @@ const struct kind kind_ordered = {
     .verify = ordered_verify,
     .dump = ordered_dump,
     .memory = ordered_memory,
+    .salvage = ordered_salvage,
+    .has_learned_index = ordered_has_learned_index,
 };

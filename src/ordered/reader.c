@@ -37,6 +37,8 @@ int ordered_open(struct container *c, struct block_cache *cache, void **out)
     atomic_init(&r->fence_ready, false);
     atomic_init(&r->filter_ready, false);
     atomic_init(&r->index, NULL);
+    atomic_init(&r->learned, NULL);
+    atomic_init(&r->learned_looked, true); /* there is no side file yet */
     pthread_mutex_init(&r->lock, NULL);
     *out = r;
     return NACRE_OK;
@@ -47,8 +49,18 @@ void ordered_close(void *reader)
     struct ordered_reader *r = reader;
     position_index_free(atomic_load_explicit(&r->index, memory_order_acquire));
     pthread_mutex_destroy(&r->lock);
+    while (r->learned_list) {
+        struct ordered_learned *older = r->learned_list->older;
+        memory_free(r->learned_list);
+        r->learned_list = older;
+    }
     memory_free(r->checked);
     memory_free(r);
+}
+
+void ordered_give_sequence(void *reader, uint64_t sequence)
+{
+    ((struct ordered_reader *)reader)->base_sequence = sequence; /* settled entries are 0 away from it */
 }
 
 /* An empty segment (only range deletes) has no section FENC and no blocks. The lock is held. */
@@ -71,13 +83,8 @@ static int load_fence(struct ordered_reader *r)
         return status == NACRE_NOT_FOUND ? fail(NACRE_CORRUPT, "%s: section FENC expected, none found", c->path)
                                          : status;
     size_t words = ((size_t)r->fence.blocks + 63) / 64;
-    _Atomic uint64_t *checked = memory_alloc(words * sizeof *checked);
-    if (!checked)
-        return NACRE_NO_MEMORY;
-    for (size_t i = 0; i < words; i++)
-        atomic_init(&checked[i], 0);
-    r->checked = checked;
-    return NACRE_OK;
+    r->checked = memory_zalloc(words * sizeof *r->checked);
+    return r->checked ? NACRE_OK : NACRE_NO_MEMORY;
 }
 
 int ordered_load_fence(struct ordered_reader *r)
@@ -226,6 +233,52 @@ int ordered_verify_block(struct ordered_reader *r, uint32_t block, struct buffer
     return NACRE_OK;
 }
 
+/* The newest side file is looked at once, when a key is first sought after it came; damage in it is noted, and the fence asked as before. */
+static void look_for_learned(struct ordered_reader *r)
+{
+    pthread_mutex_lock(&r->lock);
+    struct position_index *x = ordered_index(r);
+    nacre_slice section;
+    if (x && !atomic_load_explicit(&r->learned_looked, memory_order_relaxed) &&
+        container_has_section(x->container, "LERN")) {
+        struct ordered_learned *loaded = memory_zalloc(sizeof *loaded);
+        int status = loaded ? container_section(x->container, "LERN", &section) : NACRE_NO_MEMORY;
+        if (status == NACRE_OK)
+            status = learned_open(x->container->path, section, r->fence.blocks, &loaded->index);
+        if (status == NACRE_CORRUPT)
+            position_index_mark_bad(x, fail_detail());
+        if (status == NACRE_OK) {
+            loaded->older = r->learned_list;
+            r->learned_list = loaded;
+            atomic_store_explicit(&r->learned, &loaded->index,
+                                  memory_order_release); /* pairs with ordered_learned_index */
+        } else {
+            memory_free(loaded);
+        }
+    }
+    atomic_store_explicit(&r->learned_looked, true, memory_order_relaxed); /* stands alone: a hint */
+    pthread_mutex_unlock(&r->lock);
+}
+
+const struct learned_index *ordered_learned_index(struct ordered_reader *r)
+{
+    if (unlikely(!atomic_load_explicit(&r->learned_looked, memory_order_relaxed)))
+        look_for_learned(r);
+    return atomic_load_explicit(&r->learned, memory_order_acquire); /* pairs with look_for_learned */
+}
+
+static uint32_t find_block(struct ordered_reader *r, nacre_slice key)
+{
+    const struct learned_index *learned = ordered_learned_index(r);
+    return learned ? learned_find(learned, &r->fence, key) : fence_find(&r->fence, key);
+}
+
+bool ordered_has_learned_index(const void *reader)
+{
+    const struct position_index *x = ordered_index(reader);
+    return x && container_has_section(x->container, "LERN");
+}
+
 int ordered_lower_bound(struct ordered_reader *r, nacre_slice key, uint32_t *block, uint32_t *record,
                         struct block_view *v)
 {
@@ -237,7 +290,7 @@ int ordered_lower_bound(struct ordered_reader *r, nacre_slice key, uint32_t *blo
     *record = 0;
     if (r->fence.blocks == 0)
         return NACRE_OK;
-    uint32_t b = fence_find(&r->fence, key);
+    uint32_t b = find_block(r, key);
     if (r->map) { /* header, heads and slots: all at once */
         const uint8_t *at = r->map + fence_offset(&r->fence, b);
         __builtin_prefetch(at);
@@ -287,7 +340,10 @@ int ordered_attach_index(void *reader, struct container *index)
         return status;
     }
     x->older = atomic_load_explicit(&r->index, memory_order_relaxed); /* one attaches at a time */
-    atomic_store_explicit(&r->index, x, memory_order_release);        /* pairs with ordered_index */
+    pthread_mutex_lock(&r->lock);                              /* who looks for a learned index now looks again */
+    atomic_store_explicit(&r->index, x, memory_order_release); /* pairs with ordered_index */
+    atomic_store_explicit(&r->learned_looked, false, memory_order_relaxed);
+    pthread_mutex_unlock(&r->lock);
     return NACRE_OK;
 }
 
@@ -364,5 +420,7 @@ uint64_t ordered_memory(const void *reader)
         bytes += ((uint64_t)r->fence.blocks + 63) / 64 * 8;
     for (const struct position_index *x = atomic_load_explicit(&r->index, memory_order_acquire); x; x = x->older)
         bytes += sizeof *x + ((uint64_t)x->page_count + 63) / 64 * 8;
+    if (atomic_load_explicit(&r->learned, memory_order_acquire))
+        bytes += sizeof(struct ordered_learned);
     return bytes;
 }

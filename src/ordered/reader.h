@@ -15,6 +15,7 @@
 #include "filter/prefix_filter.h"
 #include "ordered/block.h"
 #include "ordered/fence.h"
+#include "ordered/learned_index.h"
 #include "ordered/position_index.h"
 #include "segment/kind.h"
 #include <pthread.h>
@@ -25,6 +26,8 @@ struct ordered_reader {
     _Atomic bool fence_ready;
     _Atomic bool filter_ready; /* `filter` may be read */
     _Atomic(struct position_index *) index;
+    _Atomic(struct learned_index *) learned; /* of the newest side file that was asked for one; NULL: ask the fence */
+    _Atomic bool learned_looked;             /* for it, in the newest side file */
     struct fence fence;
     uint64_t base_sequence;
     _Atomic uint64_t *checked; /* a bit per block */
@@ -35,7 +38,13 @@ struct ordered_reader {
     uint32_t block_bytes;
     nacre_slice least_key, greatest_key;
     pthread_mutex_t lock;
-    struct prefix_filter filter; /* of the first good side file that was asked for it; the keys never change */
+    struct ordered_learned *learned_list; /* all that were loaded: they live as long as the reader; lock */
+    struct prefix_filter filter;          /* of the first good side file that was asked for it; the keys never change */
+};
+
+struct ordered_learned {
+    struct learned_index index;
+    struct ordered_learned *older;
 };
 
 int ordered_load_fence(struct ordered_reader *);
@@ -44,6 +53,9 @@ static inline int ordered_need_fence(struct ordered_reader *r)
     /* Pairs with the release in ordered_load_fence. */
     return likely(atomic_load_explicit(&r->fence_ready, memory_order_acquire)) ? NACRE_OK : ordered_load_fence(r);
 }
+
+/* NULL where the segment has none (yet). The fence is ready and has blocks. */
+const struct learned_index *ordered_learned_index(struct ordered_reader *);
 
 /* Views of blocks; the fence is ready. A view is released by the caller. */
 int ordered_check_mapped_block(struct ordered_reader *, uint32_t block);
@@ -86,6 +98,7 @@ struct position_index *ordered_index(const struct ordered_reader *); /* NULL whi
 /* The table's functions. */
 int ordered_open(struct container *, struct block_cache *, void **reader);
 void ordered_close(void *reader);
+void ordered_give_sequence(void *reader, uint64_t sequence);
 int ordered_attach_index(void *reader, struct container *index);
 void ordered_prefetch(const void *reader, const struct lookup *);
 int ordered_get(void *reader, const struct lookup *, struct entry *, struct pin *);
@@ -93,11 +106,13 @@ bool ordered_may_have_key(void *reader, const struct lookup *);
 bool ordered_may_have_prefix(void *reader, nacre_slice prefix);
 int ordered_cursor_create(void *reader, struct cursor **);
 int ordered_sample_keys(void *reader, size_t count, struct buffer *keys, size_t *made);
-int ordered_build_index(void *reader, struct container_writer *index);
+int ordered_build_index(void *reader, const struct index_job *, struct container_writer *index);
 bool ordered_index_is_good(const void *reader);
 int ordered_verify(void *reader, uint64_t *entries);
 int ordered_dump(void *reader, void (*line)(void *context, const char *json), void *context);
 uint64_t ordered_memory(const void *reader);
+int ordered_salvage(const struct wreck *, const struct salvage_sink *); /* salvage.c */
+bool ordered_has_learned_index(const void *reader);
 
 int ordered_builder_create(struct container_writer *segment, const struct build_options *, void **builder);
 int ordered_builder_add(void *builder, const struct entry *);

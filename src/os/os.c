@@ -125,3 +125,15 @@ bool os_exists(const nacre_os *os, const char *path)
     bool present = false;
     return os_look(os, path, &present) == NACRE_OK && present;
 }
+
+bool os_has_pins(const nacre_os *os)
+{
+    return os->struct_size >= offsetof(nacre_os, pinned) + sizeof os->pinned && os->pin && os->pinned;
+}
+
+void os_read_ahead(const nacre_os *os, const void *address, uint64_t size)
+{
+    if (os->struct_size >= offsetof(nacre_os, read_ahead) + sizeof os->read_ahead && os->read_ahead) {
+        (void)os->read_ahead((void *)(uintptr_t)address, size);
+    }
+}

@@ -17,6 +17,10 @@ int os_replace_file(const nacre_os *, const char *directory, const char *name, n
 /* Whether there is such a file or directory. A failure that leaves it open is returned, and *present is not touched:
    what is absent and what cannot be read must not be taken for one another where something is made or dropped for it. */
 int os_look(const nacre_os *, const char *path, bool *present);
+/* Whether the layer has pins. */
+bool os_has_pins(const nacre_os *);
+/* A hint: pages of a map are wanted soon. Nothing where the layer has no such call. */
+void os_read_ahead(const nacre_os *, const void *address, uint64_t size);
 bool os_exists(const nacre_os *, const char *path); /* also false where it cannot be told */
 #define OS_PATH_MAX 4096
 /* NACRE_LIMIT when too long. */

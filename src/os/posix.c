@@ -37,6 +37,9 @@ static int code_of(int number)
         return NACRE_EXISTS;
     case ENOMEM:
         return NACRE_NO_MEMORY;
+    case EMFILE:
+    case ENFILE:
+        return NACRE_LIMIT;
     default:
         return NACRE_IO;
     }
@@ -211,6 +214,20 @@ static int posix_populate(void *address, uint64_t size, bool writable)
     return NACRE_OK;
 }
 
+/* What is in memory already is not asked for: walking the pages of a window costs about as much as copying a part of it. Its end tells: windows
+   follow one another. */
+static int posix_read_ahead(void *address, uint64_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)address & ~(page - 1);
+    const uintptr_t last = ((uintptr_t)address + size - 1) & ~(page - 1);
+    unsigned char resident = 0;
+    if (size == 0 || (mincore((void *)last, page, &resident) == 0 && (resident & 1))) {
+        return NACRE_OK;
+    }
+    (void)madvise((void *)begin, (size_t)((uintptr_t)address + size - begin), MADV_WILLNEED); /* no promise */
+    return NACRE_OK;
+}
+
 static int posix_unmap(void *address, uint64_t size)
 {
     return munmap(address, size) == 0 ? NACRE_OK : failed("a map", "munmap");
@@ -362,6 +379,38 @@ static int posix_space(void *context, const char *path, uint64_t *free_bytes)
     return NACRE_OK;
 }
 
+/* Invariant 3 holds for these too. A read lock needs no more than a handle for reading, also on file systems that cannot be written. */
+static int posix_pin(nacre_file *f, uint64_t offset, bool held)
+{
+    struct flock byte = {
+        .l_type = held ? F_RDLCK : F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)offset, .l_len = 1
+    };
+    if (fcntl(f->fd, F_OFD_SETLK, &byte) != 0) {
+        return failed(f->path, held ? "lock" : "unlock");
+    }
+    f->holds_lock = f->holds_lock || held;
+    return NACRE_OK;
+}
+
+/* The kernel tells some lock in the range; asking again for what lies before it leads to the first. */
+static int posix_pinned(nacre_file *f, uint64_t begin, uint64_t end, uint64_t *first)
+{
+    *first = end;
+    while (*first > begin) {
+        struct flock range = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)begin, .l_len = (off_t)(*first - begin)
+        };
+        if (fcntl(f->fd, F_OFD_GETLK, &range) != 0) {
+            return failed(f->path, "look for a lock");
+        }
+        if (range.l_type == F_UNLCK) {
+            break;
+        }
+        *first = (uint64_t)range.l_start > begin ? (uint64_t)range.l_start : begin;
+    }
+    return NACRE_OK;
+}
+
 const nacre_os *os_posix(void)
 {
     static const nacre_os os = {
@@ -387,6 +436,9 @@ const nacre_os *os_posix(void)
         .list = posix_list,
         .lock = posix_lock,
         .space = posix_space,
+        .pin = posix_pin,
+        .pinned = posix_pinned,
+        .read_ahead = posix_read_ahead,
     };
     return &os;
 }

@@ -19,28 +19,48 @@ struct container_writer;
 enum container_role { CONTAINER_SEGMENT = 1, CONTAINER_INDEX = 2 };
 #define CONTAINER_BYTES_MAX \
     UINT32_MAX /* offsets inside a file fit 32 bits; a file that would grow past it is NACRE_LIMIT */
-/* Makes `path` (NACRE_EXISTS when it is there). Writes through a buffer of 2 MiB and starts write-back as it goes. */
+#define WRITER_BUFFER_BYTES ((size_t)2 << 20)
+/* Makes `path` (NACRE_EXISTS when it is there). Writes through a buffer of WRITER_BUFFER_BYTES and starts write-back as it goes. */
 int container_writer_create(const nacre_os *, const char *path, enum container_role, uint64_t id, uint32_t kind,
                             struct container_writer **);
+/* The same with a buffer of `buffer_bytes`: WRITER_BUFFER_BYTES over a power of two, where memory is short. */
+int container_writer_create_with(const nacre_os *, const char *path, enum container_role, uint64_t id, uint32_t kind,
+                                 size_t buffer_bytes, struct container_writer **);
 int container_write(struct container_writer *, const void *data, size_t size,
                     uint64_t *offset); /* *offset = where it landed; may be NULL */
 int container_align(struct container_writer *,
                     size_t alignment); /* zeros up to a multiple of `alignment` (at most 64) */
 uint64_t container_offset(const struct container_writer *);
+uint64_t container_bytes(const struct container_writer *); /* the offset, and what was set aside for later */
 uint64_t container_writer_id(const struct container_writer *);
 int container_section_begin(struct container_writer *,
                             const char name[4]); /* aligns to 64 bytes; what is written until _end is the section */
 int container_section_end(struct container_writer *);
 int container_write_section(struct container_writer *, const char name[4], nacre_slice contents);
+/* The finish does not sync: what is written goes to the disk beside what its writer does next, and container_sync waits for it. */
+void container_writer_sync_later(struct container_writer *);
+int container_sync(const nacre_os *, const char *path);
 /* Table, footer, sync, close; frees the writer. *checksum identifies the contents (a side file names that of its segment). */
 int container_writer_finish(struct container_writer *, uint64_t *bytes, uint64_t *checksum);
 void container_writer_abandon(
     struct container_writer *); /* closes and removes the file; also right after a failed finish; takes NULL */
 
+/* Bytes that belong behind a part which is still being written: set aside, in memory while they are few, else in a file beside the container,
+   and copied into it when their place comes. Freed before the writer is. */
+struct container_spool;
+/* `name` tells the spools of one container apart. */
+int container_spool_create(struct container_writer *, const char *name, struct container_spool **);
+int container_spool_append(struct container_spool *, const void *data,
+                           size_t size);                               /* NACRE_LIMIT as container_write */
+int container_spool_align(struct container_spool *, size_t alignment); /* as container_align */
+uint64_t container_spool_size(const struct container_spool *);
+int container_spool_write(struct container_spool *); /* all of it, where the container has come to; once */
+void container_spool_free(struct container_spool *); /* removes its file; takes NULL */
+
 /* ---- reading ---- */
 struct container {
     const nacre_os *os;
-    nacre_file *file;
+    nacre_file *file;   /* NULL where there is a map */
     const uint8_t *map; /* whole file, or NULL where maps are off: then use container_read */
     uint64_t bytes, id, checksum;
     uint32_t kind;

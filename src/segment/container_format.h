@@ -30,4 +30,10 @@ static inline const char *container_magic(enum container_role role)
     return role == CONTAINER_SEGMENT ? "nacreSEG" : "nacreIDX";
 }
 #define CONTAINER_END_MAGIC "nacreEND"
+
+/* For container_spool.c. */
+const nacre_os *container_writer_os(const struct container_writer *);
+const char *container_writer_path(const struct container_writer *);
+void container_set_aside(struct container_writer *, uint64_t bytes);
+void container_take_back(struct container_writer *, uint64_t bytes); /* they were written, or given up */
 #endif

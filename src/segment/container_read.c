@@ -160,6 +160,8 @@ static int open_frame(struct container *c, uint64_t expected_id, uint64_t expect
         if (status != NACRE_OK)
             return status;
         c->map = address;
+        (void)c->os->close(c->file); /* the map keeps the file; only read: nothing can be lost */
+        c->file = NULL;
     }
     uint64_t table_offset = 0;
     uint32_t count = 0;

@@ -8,9 +8,8 @@
 #include "base/status.h"
 #include "segment/container_format.h"
 
-/* Written in aligned pieces of the size of a huge page: the page cache then keeps each piece as one page where the file system can, and maps
+/* Written, where the budget of memory allows, in aligned pieces of the size of a huge page: the page cache then keeps each piece as one page where the file system can, and maps
    of the file are made of huge pages. Random reads gain a tenth by it. */
-#define WRITER_BUFFER_BYTES ((size_t)2 << 20)
 
 struct section_entry {
     char name[4];
@@ -24,10 +23,11 @@ struct container_writer {
     enum container_role role;
     uint64_t id;
     uint32_t kind;
-    bool in_section;
+    bool in_section, sync_later;
     uint8_t *buffer;
-    size_t used;
+    size_t buffer_bytes, used;
     uint64_t written; /* bytes that left the buffer */
+    uint64_t aside;   /* bytes that spools hold */
     XXH3_state_t *hash;
     size_t section_count;
     struct section_entry sections[CONTAINER_SECTIONS_MAX];
@@ -56,6 +56,12 @@ static void writer_free(struct container_writer *w)
 int container_writer_create(const nacre_os *os, const char *path, enum container_role role, uint64_t id, uint32_t kind,
                             struct container_writer **out)
 {
+    return container_writer_create_with(os, path, role, id, kind, WRITER_BUFFER_BYTES, out);
+}
+
+int container_writer_create_with(const nacre_os *os, const char *path, enum container_role role, uint64_t id,
+                                 uint32_t kind, size_t buffer_bytes, struct container_writer **out)
+{
     *out = NULL;
     struct container_writer *w = memory_zalloc(sizeof *w);
     if (!w)
@@ -65,7 +71,8 @@ int container_writer_create(const nacre_os *os, const char *path, enum container
     w->id = id;
     w->kind = kind;
     w->path = memory_strdup(path);
-    w->buffer = memory_alloc_aligned(64, WRITER_BUFFER_BYTES);
+    w->buffer_bytes = buffer_bytes;
+    w->buffer = memory_alloc_aligned(64, buffer_bytes);
     w->hash = memory_alloc_aligned(64, sizeof *w->hash);
     int status = w->path && w->buffer && w->hash ? NACRE_OK : NACRE_NO_MEMORY;
     if (status == NACRE_OK)
@@ -119,15 +126,15 @@ int container_write(struct container_writer *w, const void *data, size_t size, u
     const uint8_t *bytes = data;
     while (size) {
         int status = NACRE_OK;
-        size_t part = size - size % WRITER_BUFFER_BYTES;
+        size_t part = size - size % w->buffer_bytes;
         if (w->used == 0 && part) {
             status = write_out(w, bytes, part);
         } else {
-            size_t room = WRITER_BUFFER_BYTES - w->used;
+            size_t room = w->buffer_bytes - w->used;
             part = size < room ? size : room;
             memcpy(w->buffer + w->used, bytes, part);
             w->used += part;
-            if (w->used == WRITER_BUFFER_BYTES)
+            if (w->used == w->buffer_bytes)
                 status = drain(w);
         }
         if (status != NACRE_OK)
@@ -143,9 +150,34 @@ uint64_t container_offset(const struct container_writer *w)
     return w->written + w->used;
 }
 
+uint64_t container_bytes(const struct container_writer *w)
+{
+    return container_offset(w) + w->aside;
+}
+
 uint64_t container_writer_id(const struct container_writer *w)
 {
     return w->id;
+}
+
+const nacre_os *container_writer_os(const struct container_writer *w)
+{
+    return w->os;
+}
+
+const char *container_writer_path(const struct container_writer *w)
+{
+    return w->path;
+}
+
+void container_set_aside(struct container_writer *w, uint64_t bytes)
+{
+    w->aside += bytes;
+}
+
+void container_take_back(struct container_writer *w, uint64_t bytes)
+{
+    w->aside -= bytes;
 }
 
 int container_align(struct container_writer *w, size_t alignment)
@@ -223,12 +255,29 @@ static int write_table(struct container_writer *w, uint64_t *checksum)
     return container_write(w, footer, sizeof footer, NULL);
 }
 
+void container_writer_sync_later(struct container_writer *w)
+{
+    w->sync_later = true;
+}
+
+/* By another handle of the file: a sync is about the file, not about who wrote. */
+int container_sync(const nacre_os *os, const char *path)
+{
+    nacre_file *file = NULL;
+    int status = os->open(os->context, path, NACRE_FILE_READ | NACRE_FILE_WRITE, &file);
+    if (status != NACRE_OK)
+        return status;
+    status = os->sync(file);
+    int closed = os->close(file);
+    return status == NACRE_OK ? closed : status;
+}
+
 int container_writer_finish(struct container_writer *w, uint64_t *bytes, uint64_t *checksum)
 {
     int status = write_table(w, checksum);
     if (status == NACRE_OK)
         status = drain(w);
-    if (status == NACRE_OK)
+    if (status == NACRE_OK && !w->sync_later)
         status = w->os->sync(w->file);
     if (status != NACRE_OK)
         return status;

@@ -1,13 +1,18 @@
 /* The properties of a segment as bytes:
      17 varints: id, bytes, index bytes, checksum, entries, deletes, range deletes, key and value bytes, least and greatest sequence, earliest and
-     latest expiry, expiring, flags (1 greatest is open), two zeros for later, size check (the sum of the others, mod 2^32);
-     smallest and greatest key (each: varint length, bytes)
+     latest expiry, expiring, flags (1 greatest is open, 2 a sequence is given; + 256 times the collection, 0 = not known), operands of merges, value
+     files, size check (the sum of the others, mod 2^32);
+     smallest and greatest key (each: varint length, bytes);
+     varint given sequence, where the flags say so;
+     per value file, ascending: id, entries that point into it, bytes of their records (varints)
    Ids, sizes and checksum are zero in a segment's own PROP section: the file itself tells them. */
 #include "base/status.h"
 #include "segment/segment.h"
 
-#define GREATEST_OPEN 1u
-#define NUMBERS       16
+#define GREATEST_OPEN    1u
+#define SEQUENCE_GIVEN   2u
+#define COLLECTION_SHIFT 8
+#define NUMBERS          16
 
 int segment_properties_encode(const struct segment_properties *p, struct buffer *out)
 {
@@ -24,9 +29,11 @@ int segment_properties_encode(const struct segment_properties *p, struct buffer 
                                         p->earliest_expiry_ms,
                                         p->latest_expiry_ms,
                                         p->expiring,
-                                        p->greatest_open ? GREATEST_OPEN : 0,
-                                        0,
-                                        0 };
+                                        (p->greatest_open ? GREATEST_OPEN : 0) |
+                                            (p->given_sequence ? SEQUENCE_GIVEN : 0) |
+                                            p->collection << COLLECTION_SHIFT,
+                                        p->merges,
+                                        p->values.count };
     uint64_t sum = 0;
     int status = NACRE_OK;
     for (int i = 0; i < NUMBERS && status == NACRE_OK; i++) {
@@ -37,7 +44,11 @@ int segment_properties_encode(const struct segment_properties *p, struct buffer 
         status = buffer_append_varint(out, sum & UINT32_MAX);
     if (status == NACRE_OK)
         status = buffer_append_slice(out, buffer_slice(&p->smallest));
-    return status == NACRE_OK ? buffer_append_slice(out, buffer_slice(&p->greatest)) : status;
+    if (status == NACRE_OK)
+        status = buffer_append_slice(out, buffer_slice(&p->greatest));
+    if (status == NACRE_OK && p->given_sequence)
+        status = buffer_append_varint(out, p->given_sequence);
+    return status == NACRE_OK ? value_shares_encode(&p->values, out) : status;
 }
 
 int segment_properties_decode(struct reader *in, struct segment_properties *p)
@@ -47,6 +58,7 @@ int segment_properties_decode(struct reader *in, struct segment_properties *p)
         sum += numbers[i] = reader_varint(in);
     uint64_t expected = reader_varint(in);
     nacre_slice smallest = reader_slice(in), greatest = reader_slice(in);
+    uint64_t given = numbers[13] & SEQUENCE_GIVEN ? reader_varint(in) : 0;
     if (!in->ok || expected != (sum & UINT32_MAX))
         return fail(NACRE_CORRUPT, "properties of a segment: their numbers do not fit");
     *p = (struct segment_properties){ .id = numbers[0],
@@ -59,13 +71,20 @@ int segment_properties_decode(struct reader *in, struct segment_properties *p)
                                       .key_value_bytes = numbers[7],
                                       .least_sequence = numbers[8],
                                       .greatest_sequence = numbers[9],
+                                      .given_sequence = given,
                                       .earliest_expiry_ms = numbers[10],
                                       .latest_expiry_ms = numbers[11],
                                       .expiring = numbers[12],
-                                      .greatest_open = numbers[13] & GREATEST_OPEN };
+                                      .greatest_open = numbers[13] & GREATEST_OPEN,
+                                      .collection = numbers[13] >> COLLECTION_SHIFT,
+                                      .merges = numbers[14] };
     int status = buffer_append(&p->smallest, smallest.data, smallest.size);
     if (status == NACRE_OK)
         status = buffer_append(&p->greatest, greatest.data, greatest.size);
+    if (status == NACRE_OK)
+        status = value_shares_decode(in, numbers[15], &p->values);
+    if (status == NACRE_OK && p->values.pointers > p->entries)
+        status = fail(NACRE_CORRUPT, "properties of a segment: more values in the value log than entries");
     if (status != NACRE_OK)
         segment_properties_free(p);
     return status;
@@ -75,9 +94,12 @@ int segment_properties_copy(const struct segment_properties *p, struct segment_p
 {
     *copy = *p;
     copy->smallest = copy->greatest = (struct buffer){ 0 };
+    copy->values = (struct value_shares){ 0 };
     int status = buffer_append(&copy->smallest, p->smallest.data, p->smallest.size);
     if (status == NACRE_OK)
         status = buffer_append(&copy->greatest, p->greatest.data, p->greatest.size);
+    if (status == NACRE_OK)
+        status = value_shares_copy(&p->values, &copy->values);
     if (status != NACRE_OK)
         segment_properties_free(copy);
     return status;
@@ -87,4 +109,5 @@ void segment_properties_free(struct segment_properties *p)
 {
     buffer_free(&p->smallest);
     buffer_free(&p->greatest);
+    value_shares_free(&p->values);
 }

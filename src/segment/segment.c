@@ -3,8 +3,9 @@
      section RDEL: varint count, then per range delete begin, end (varint length, bytes), varint sequence;
      section SEGM of the side file: 8 bytes id and 8 bytes checksum of the segment it was made for.
    Invariants:
-   1. All fields but `index`, `references` and `obsolete` are set before the segment is handed out and never change.
-   2. `index` is published (release) after the kind has taken the side file; those it replaced stay in its chain until the segment closes.
+   1. All fields but `index`, `references` and `obsolete` are set before others read the segment and never change.
+   2. a segment holds each value file that its entries point to, from before its kind's reader is made until after that is closed.
+   3. `index` is published (release) after the kind has taken the side file; those it replaced stay in its chain until the segment closes.
    Any thread; segment_build_index by one at a time. No locks. */
 #include "segment/segment.h"
 #include "base/endian.h"
@@ -12,6 +13,8 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "segment/block_cache.h"
+#include "values/value_format.h"
+#include "values/value_usage.h"
 #include <inttypes.h>
 
 int segment_path(const struct segment_env *env, uint64_t id, bool index, char out[OS_PATH_MAX])
@@ -57,11 +60,43 @@ static int read_properties(struct segment *s)
     status = segment_properties_decode(&in, &s->properties);
     if (status == NACRE_OK && in.at != in.end)
         status = fail(NACRE_CORRUPT, "%zu bytes behind them", (size_t)(in.end - in.at));
+    if (status == NACRE_OK && s->properties.given_sequence)
+        status = fail(NACRE_CORRUPT, "a given sequence, which only a manifest has");
     if (status != NACRE_OK)
         return fail_context(status, "%s: section PROP", s->container->path);
     s->properties.id = s->container->id;
     s->properties.bytes = s->container->bytes;
     s->properties.checksum = s->container->checksum;
+    return NACRE_OK;
+}
+
+static void let_go_of_values(struct segment *s)
+{
+    for (size_t i = 0; s->value_files && i < s->properties.values.count; i++) {
+        if (s->value_files[i]) {
+            /* Before the reference goes: who compares the two counts never takes it for somebody else's. */
+            atomic_fetch_sub_explicit(&value_file_usage(s->value_files[i])->segments, 1, memory_order_acq_rel);
+            value_file_unref(s->value_files[i]);
+        }
+    }
+    memory_free(s->value_files);
+}
+
+/* Invariant 2. */
+static int hold_values(struct segment *s)
+{
+    const struct value_shares *values = &s->properties.values;
+    if (values->count == 0 || !s->env->values)
+        return NACRE_OK;
+    s->value_files = memory_zalloc(values->count * sizeof(struct value_file *));
+    if (!s->value_files)
+        return NACRE_NO_MEMORY;
+    for (size_t i = 0; i < values->count; i++) {
+        int status = value_file_hold(s->env->values, values->list[i].file, &s->value_files[i]);
+        if (status != NACRE_OK)
+            return fail_context(status, "%s", s->container->path);
+        atomic_fetch_add_explicit(&value_file_usage(s->value_files[i])->segments, 1, memory_order_acq_rel);
+    }
     return NACRE_OK;
 }
 
@@ -138,6 +173,8 @@ static void try_index(struct segment *s)
 {
     char path[OS_PATH_MAX];
     struct container *c = NULL;
+    if (s->env->ignore_indexes)
+        return;
     int status = segment_path(s->env, s->properties.id, true, path);
     if (status == NACRE_OK && !os_exists(s->env->os, path))
         return;
@@ -154,6 +191,22 @@ static void try_index(struct segment *s)
              log_escape(fail_detail(), text, sizeof text));
 }
 
+void segment_take_index(struct segment *s)
+{
+    char path[OS_PATH_MAX];
+    struct container *c = NULL;
+    if (segment_has_index(s) || segment_path(s->env, s->properties.id, true, path) != NACRE_OK ||
+        !os_exists(s->env->os, path) || open_index(s, path, &c) != NACRE_OK) {
+        return;
+    }
+    const struct container *had = atomic_load_explicit(&s->index, memory_order_relaxed); /* one thread makes them */
+    if (had && had->checksum == c->checksum && had->bytes == c->bytes) {
+        container_close(c);
+    } else {
+        (void)take_index(s, c);
+    }
+}
+
 static void segment_close(struct segment *s)
 {
     struct container *index = atomic_load_explicit(&s->index, memory_order_acquire);
@@ -164,6 +217,7 @@ static void segment_close(struct segment *s)
         container_close(index);
         index = older;
     }
+    let_go_of_values(s);
     range_set_free(s->ranges);
     segment_properties_free(&s->properties);
     container_close(s->container);
@@ -198,6 +252,8 @@ int segment_open(struct segment_env *env, const struct kind *kind, uint64_t id, 
     if (status == NACRE_OK)
         status = read_ranges(s);
     if (status == NACRE_OK)
+        status = hold_values(s);
+    if (status == NACRE_OK)
         status = kind->open(s->container, env->cache, &s->reader);
     if (status != NACRE_OK) {
         segment_close(s);
@@ -206,6 +262,26 @@ int segment_open(struct segment_env *env, const struct kind *kind, uint64_t id, 
     }
     try_index(s);
     *out = s;
+    return NACRE_OK;
+}
+
+int segment_sync(const struct segment *s)
+{
+    const struct container *index = atomic_load_explicit(&s->index, memory_order_acquire);
+    int status = container_sync(s->env->os, s->container->path);
+    return status == NACRE_OK && index ? container_sync(s->env->os, index->path) : status;
+}
+
+int segment_give_sequence(struct segment *s, uint64_t sequence)
+{
+    struct segment_properties *p = &s->properties;
+    bool settled =
+        p->given_sequence || (p->least_sequence == SEQUENCE_SETTLED && p->greatest_sequence == SEQUENCE_SETTLED);
+    if (!settled || p->entries == 0 || p->deletes || p->range_deletes || p->merges || p->values.count || sequence == 0)
+        return fail(NACRE_CORRUPT, "%s: a segment of settled puts expected, to give them sequence %" PRIu64,
+                    s->container->path, sequence);
+    s->kind->give_sequence(s->reader, sequence);
+    p->given_sequence = p->least_sequence = p->greatest_sequence = sequence;
     return NACRE_OK;
 }
 
@@ -281,16 +357,23 @@ int segment_write_identity(struct container_writer *index, const struct segment_
     return container_write_section(index, "SEGM", slice_of(identity, sizeof identity));
 }
 
-static int write_index(struct segment *s, const char *path)
+int segment_writer(const struct segment_env *env, const char *path, enum container_role role, uint64_t id,
+                   uint32_t kind, struct container_writer **w)
+{
+    size_t bytes = env->buffer_bytes ? env->buffer_bytes : WRITER_BUFFER_BYTES;
+    return container_writer_create_with(env->os, path, role, id, kind, bytes, w);
+}
+
+static int write_index(struct segment *s, const struct index_job *job, const char *path)
 {
     struct container_writer *w = NULL;
     uint64_t bytes, checksum;
     int status = remove_if_there(s->env->os, path); /* what a crash has left */
     if (status == NACRE_OK)
-        status = container_writer_create(s->env->os, path, CONTAINER_INDEX, s->properties.id, s->kind->code, &w);
+        status = segment_writer(s->env, path, CONTAINER_INDEX, s->properties.id, s->kind->code, &w);
     if (status != NACRE_OK)
         return status;
-    status = s->kind->build_index(s->reader, w);
+    status = s->kind->build_index(s->reader, job, w);
     if (status == NACRE_OK)
         status = segment_write_identity(w, &s->properties);
     if (status == NACRE_OK)
@@ -301,7 +384,7 @@ static int write_index(struct segment *s, const char *path)
 }
 
 /* The directory is not synced: a side file that a power cut takes away, or leaves half there, is found out and made again. */
-int segment_build_index(struct segment *s)
+int segment_build_index(struct segment *s, const struct index_job *job)
 {
     char path[OS_PATH_MAX], temporary[OS_PATH_MAX];
     struct container *c = NULL;
@@ -309,7 +392,7 @@ int segment_build_index(struct segment *s)
     if (status == NACRE_OK)
         status = temporary_path(s->env, s->properties.id, temporary);
     if (status == NACRE_OK)
-        status = write_index(s, temporary);
+        status = write_index(s, job, temporary);
     if (status == NACRE_OK)
         status = s->env->os->rename(s->env->os->context, temporary, path);
     if (status == NACRE_OK)
@@ -327,19 +410,47 @@ static int disagree(const struct segment *s, const char *what, uint64_t expected
                 what, expected, found);
 }
 
+int segment_note_value(struct value_shares *values, const struct entry *e)
+{
+    struct value_pointer pointer;
+    if (e->type != ENTRY_POINTER)
+        return NACRE_OK;
+    if (!value_pointer_decode(e->value, &pointer))
+        return fail(NACRE_CORRUPT, "an entry that points into the value log has %zu bytes instead of %u", e->value.size,
+                    VALUE_POINTER_BYTES);
+    return value_shares_add(values, pointer.file, value_record_bytes(e->key.size, pointer.size));
+}
+
+static int verify_values(const struct segment *s, const struct value_shares *found)
+{
+    const struct value_shares *expected = &s->properties.values;
+    int status = disagree(s, "value files", expected->count, found->count);
+    if (status == NACRE_OK)
+        status = disagree(s, "entries in the value log", expected->pointers, found->pointers);
+    if (status == NACRE_OK)
+        status = disagree(s, "bytes in the value log", expected->bytes, found->bytes);
+    if (status == NACRE_OK && !value_shares_equal(expected, found))
+        status = fail(NACRE_CORRUPT, "%s: section PROP: its list of value files does not agree with its entries",
+                      s->container->path);
+    return status;
+}
+
 static int verify_properties(struct segment *s)
 {
     const struct segment_properties *p = &s->properties;
     struct cursor *cursor = NULL;
+    struct value_shares values = { 0 };
     int status = s->kind->cursor_create(s->reader, &cursor);
     if (status != NACRE_OK)
         return status;
-    uint64_t entries = 0, deletes = 0, bytes = 0, expiring = 0;
+    uint64_t entries = 0, deletes = 0, merges = 0, bytes = 0, expiring = 0;
     bool inside = true;
-    for (cursor_first(cursor); cursor->valid; cursor_next(cursor)) {
+    for (cursor_first(cursor); cursor->valid && status == NACRE_OK; cursor_next(cursor)) {
         const struct entry *e = &cursor->entry;
+        status = segment_note_value(&values, e);
         entries++;
         deletes += e->type == ENTRY_DELETE;
+        merges += e->type == ENTRY_MERGE;
         expiring += e->expiry_ms != 0;
         bytes += e->key.size + e->value.size;
         inside = inside && e->sequence >= p->least_sequence && e->sequence <= p->greatest_sequence &&
@@ -348,12 +459,17 @@ static int verify_properties(struct segment *s)
                  (e->expiry_ms ? e->expiry_ms >= p->earliest_expiry_ms && e->expiry_ms <= p->latest_expiry_ms
                                : p->latest_expiry_ms == UINT64_MAX);
     }
-    status = cursor->status;
+    status = status == NACRE_OK ? cursor->status : fail_context(status, "%s", s->container->path);
     cursor_close(cursor);
+    if (status == NACRE_OK)
+        status = verify_values(s, &values);
+    value_shares_free(&values);
     if (status == NACRE_OK)
         status = disagree(s, "entries", p->entries, entries);
     if (status == NACRE_OK)
         status = disagree(s, "deletes", p->deletes, deletes);
+    if (status == NACRE_OK)
+        status = disagree(s, "operands of merges", p->merges, merges);
     if (status == NACRE_OK)
         status = disagree(s, "expiring entries", p->expiring, expiring);
     if (status == NACRE_OK)
@@ -367,7 +483,7 @@ static int verify_idle_index(struct segment *s)
     char path[OS_PATH_MAX];
     struct container *c = NULL;
     int status = segment_path(s->env, s->properties.id, true, path);
-    if (status != NACRE_OK || segment_has_index(s) || !os_exists(s->env->os, path))
+    if (status != NACRE_OK || s->env->ignore_indexes || segment_has_index(s) || !os_exists(s->env->os, path))
         return status;
     status = open_index(s, path, &c);
     if (status == NACRE_OK)

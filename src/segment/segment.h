@@ -4,6 +4,8 @@
 #ifndef NACRE_SEGMENT_SEGMENT_H
 #define NACRE_SEGMENT_SEGMENT_H
 #include "segment/kind.h"
+#include "segment/value_shares.h"
+#include "values/value_log.h"
 #include <stdatomic.h>
 
 struct segment_env { /* shared by all segments of a store */
@@ -11,7 +13,11 @@ struct segment_env { /* shared by all segments of a store */
     const nacre_logger *logger;
     const char *directory; /* <store>/segments */
     struct block_cache *cache;
+    size_t buffer_bytes; /* of each file that is written; 0: WRITER_BUFFER_BYTES */
     bool map;
+    bool ignore_indexes; /* side files are not opened */
+    struct value_log
+        *values; /* where entries of type ENTRY_POINTER point to; NULL: segments have none, or nobody reads them */
     /* Called by the last unref of an obsolete segment: remove these files soon (never blocks). NULL: removed at once. */
     void (*reap)(void *context, uint64_t segment_id);
     void *reap_context;
@@ -22,10 +28,15 @@ struct segment_properties {
     uint64_t id, bytes, index_bytes, checksum;
     uint64_t entries, deletes, range_deletes, key_value_bytes;
     uint64_t least_sequence, greatest_sequence;
+    uint64_t
+        given_sequence; /* 0, or the one sequence of all entries, which the file has as settled: see segment_give_sequence */
     uint64_t earliest_expiry_ms, latest_expiry_ms; /* 0 = none has one; latest is UINT64_MAX when some never expire */
     uint64_t expiring;                             /* entries with an expiry */
+    uint64_t collection;                           /* its id; 0: written before segments knew it */
     struct buffer smallest, greatest;              /* keys, covering entries AND range deletes' begins and ends */
+    uint64_t merges;                               /* operands of merges among the entries */
     bool greatest_open;                            /* a range delete runs to the end of all keys */
+    struct value_shares values;                    /* what the entries point to in the value log */
 };
 
 /* As bytes, for the PROP section and the manifest. decode makes owned copies into a zeroed struct; on failure it frees them. A reader that
@@ -43,27 +54,39 @@ struct segment {
     _Atomic(struct container *) index;    /* the newest side file, NULL while missing; older ones follow in ->older */
     struct range_set *ranges;             /* NULL when none */
     struct segment_properties properties; /* as of opening; never change */
+    struct value_file **value_files;      /* of properties.values, one reference each; NULL without env->values */
     atomic_uint references;
     atomic_bool obsolete;
 };
 
 int segment_open(struct segment_env *, const struct kind *, uint64_t id, uint64_t expected_bytes,
                  struct segment **); /* 1 reference; a bad or missing side file is only logged */
+/* The files of a segment that was built with sync_later. A failure is for good: what was lost is not known, and a later sync may hide it. */
+int segment_sync(const struct segment *);
+/* All entries, which were written as settled, have this sequence from now on. Only while nobody else reads the segment; may be called again.
+   NACRE_CORRUPT where the segment holds anything else. */
+int segment_give_sequence(struct segment *, uint64_t sequence);
 void segment_ref(struct segment *);
 void segment_unref(struct segment *);
 void segment_mark_obsolete(struct segment *);
 int segment_path(const struct segment_env *, uint64_t id, bool index,
                  char out[OS_PATH_MAX]); /* <dir>/<id as 16 hex digits>.seg|.idx */
 int segment_remove_files(const struct segment_env *, uint64_t id);
+int segment_writer(const struct segment_env *, const char *path, enum container_role, uint64_t id, uint32_t kind,
+                   struct container_writer **);      /* as container_writer_create */
 bool segment_has_index(const struct segment *);      /* a good one: no damage was found in it so far */
 bool segment_index_is_sound(const struct segment *); /* the same, after reading and checking all of it */
 uint64_t segment_index_bytes(const struct segment *);
 uint64_t segment_memory(const struct segment *); /* heap bytes */
-int segment_build_index(
-    struct segment *); /* makes or remakes the side file and attaches it; one thread at a time per segment */
+/* Makes or remakes the side file and attaches it; one thread at a time per segment. job: NULL for one thread without bounds. */
+int segment_build_index(struct segment *, const struct index_job *);
+/* Attaches a side file that another process has made since, where the one at hand is not good enough; one thread at a time. */
+void segment_take_index(struct segment *);
 int segment_verify(struct segment *, uint64_t *entries);
 
 /* ---- private to src/segment ---- */
+/* Counts what the entry points to in the value log, if it does. NACRE_CORRUPT: it is no pointer. */
+int segment_note_value(struct value_shares *, const struct entry *);
 int segment_write_identity(struct container_writer *index,
                            const struct segment_properties *); /* names the segment in its side file */
 

@@ -8,10 +8,11 @@ struct segment_builder {
     struct segment_env *env;
     const struct kind *kind;
     uint64_t id;
-    bool build_index;
+    bool build_index, sync_later;
     struct container_writer *segment, *index;
     void *builder;
     struct segment_properties properties;
+    struct buffer words;         /* section COLL; empty: there is none */
     struct range_delete *ranges; /* their keys are owned */
     size_t range_count, range_capacity;
 };
@@ -21,7 +22,9 @@ static int create_writers(struct segment_builder *b, const struct build_options 
     char path[OS_PATH_MAX];
     int status = segment_path(b->env, b->id, false, path);
     if (status == NACRE_OK)
-        status = container_writer_create(b->env->os, path, CONTAINER_SEGMENT, b->id, b->kind->code, &b->segment);
+        status = segment_writer(b->env, path, CONTAINER_SEGMENT, b->id, b->kind->code, &b->segment);
+    if (status == NACRE_OK && b->sync_later)
+        container_writer_sync_later(b->segment);
     return status == NACRE_OK ? b->kind->builder_create(b->segment, options, &b->builder) : status;
 }
 
@@ -35,9 +38,13 @@ int segment_builder_create(struct segment_env *env, const struct kind *kind, uin
     b->env = env;
     b->kind = kind;
     b->id = id;
-    b->build_index = options->build_index;
+    b->build_index = options->build_index && !kind->quick_index;
+    b->sync_later = options->sync_later;
     b->properties.least_sequence = UINT64_MAX;
-    int status = create_writers(b, options);
+    b->properties.collection = options->collection;
+    int status = options->words.name.size ? segment_words_encode(&options->words, &b->words) : NACRE_OK;
+    if (status == NACRE_OK)
+        status = create_writers(b, options);
     if (status != NACRE_OK) {
         segment_builder_abandon(b);
         return status;
@@ -82,6 +89,9 @@ int segment_builder_add(struct segment_builder *b, const struct entry *e)
     if (__builtin_expect(p->entries++ == 0, 0))
         status = set_key(&p->smallest, e->key);
     p->deletes += e->type == ENTRY_DELETE;
+    p->merges += e->type == ENTRY_MERGE;
+    if (e->type == ENTRY_POINTER && status == NACRE_OK)
+        status = segment_note_value(&p->values, e);
     p->key_value_bytes += e->key.size + e->value.size;
     note_sequence(p, e->sequence);
     note_expiry(p, e->expiry_ms);
@@ -131,7 +141,7 @@ int segment_builder_add_range(struct segment_builder *b, const struct range_dele
 
 uint64_t segment_builder_bytes(const struct segment_builder *b)
 {
-    return container_offset(b->segment);
+    return container_bytes(b->segment);
 }
 
 uint64_t segment_builder_entries(const struct segment_builder *b)
@@ -180,6 +190,11 @@ static int write_ranges(struct segment_builder *b)
     return status;
 }
 
+static int write_words(struct segment_builder *b)
+{
+    return b->words.size ? container_write_section(b->segment, "COLL", buffer_slice(&b->words)) : NACRE_OK;
+}
+
 static int write_properties(struct segment_builder *b)
 {
     struct buffer section = { 0 };
@@ -199,6 +214,8 @@ static int finish_writers(struct segment_builder *b, uint64_t *bytes)
         status = widen_bounds(b);
     if (status == NACRE_OK)
         status = write_ranges(b);
+    if (status == NACRE_OK)
+        status = write_words(b);
     if (status == NACRE_OK)
         status = write_properties(b);
     uint64_t checksum = 0;
@@ -237,7 +254,9 @@ int segment_builder_finish(struct segment_builder *b, struct segment **out)
     if (b->build_index) {
         status = segment_path(b->env, b->id, true, path);
         if (status == NACRE_OK)
-            status = container_writer_create(b->env->os, path, CONTAINER_INDEX, b->id, b->kind->code, &b->index);
+            status = segment_writer(b->env, path, CONTAINER_INDEX, b->id, b->kind->code, &b->index);
+        if (status == NACRE_OK && b->sync_later)
+            container_writer_sync_later(b->index);
     }
     if (status == NACRE_OK)
         status = finish_writers(b, &bytes);
@@ -271,5 +290,6 @@ void segment_builder_abandon(struct segment_builder *b)
     }
     memory_free(b->ranges);
     segment_properties_free(&b->properties);
+    buffer_free(&b->words);
     memory_free(b);
 }

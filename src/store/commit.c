@@ -5,10 +5,10 @@
    2. A commit is visible only when it and all before it are applied and as durable as each asked for.
    3. Nothing fails between the log and the memtable: what could fail is done before the record is appended.
    Any thread. Locks: commit_lock. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "store/batch_format.h"
-#include "store/store.h"
+#include "store/values.h"
 
 #define TARGETS_INLINE 8
 
@@ -17,25 +17,62 @@ struct commit_run {
     struct table *inline_tables[TARGETS_INLINE], **tables;
     uint64_t first_sequence, last_sequence, ticket;
     wal_position end;
-    uint64_t largest_table; /* bytes of the largest memtable written to, unless it was sealed */
+    struct change_list changes; /* gathered while transactions are about */
+    uint64_t largest_table;     /* bytes of the largest memtable written to, unless it was sealed */
+    uint64_t began_waiting_ns;  /* for memory; 0: it did not */
+    uint64_t short_of_memory;   /* bytes that a memtable was refused; 0: none */
     bool logged;
+    bool frees; /* it deletes and does nothing else */
 };
+
+static bool only_deletes(nacre_slice payload)
+{
+    struct reader reader = reader_of(payload);
+    struct batch_op op;
+    bool only = true;
+    while (only && batch_decode(&reader, &op)) {
+        only = op.code == BATCH_DELETE || op.code == BATCH_DELETE_RANGE;
+    }
+    return only;
+}
+
+static int check_state(nacre_store *store, const struct commit_run *run)
+{
+    return run->frees ? store_check_freeing(store) : store_check_writable(store);
+}
 
 static void unreserve(const struct commit *commit, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct commit_target *target = &commit->targets[i];
         memtable_unreserve(target->collection->active->memtable, target->entries, target->bytes);
+        memtable_unreserve_vectors(target->collection->active->memtable, target->vectors);
     }
 }
 
-static int reserve(const struct commit *commit)
+static int reserve_for(struct memtable *memtable, const struct commit_target *target)
 {
+    int status = memtable_reserve(memtable, target->entries, target->bytes);
+    if (status == NACRE_OK && target->vectors > 0 &&
+        (status = memtable_reserve_vectors(memtable, target->vectors)) != NACRE_OK) {
+        memtable_unreserve(memtable, target->entries, target->bytes);
+    }
+    return status;
+}
+
+static int reserve(struct commit_run *run)
+{
+    const struct commit *commit = run->commit;
     for (size_t i = 0; i < commit->target_count; i++) {
         const struct commit_target *target = &commit->targets[i];
+        struct table *table = target->collection->active;
         int status = atomic_load_explicit(&target->collection->dropped, memory_order_relaxed)
                          ? fail(NACRE_NOT_FOUND, "collection '%s' was dropped", target->collection->name)
-                         : memtable_reserve(target->collection->active->memtable, target->entries, target->bytes);
+                         : table_keep_values(table, commit->value_files, commit->value_file_count);
+        if (status == NACRE_OK) {
+            status = reserve_for(table->memtable, target);
+            run->short_of_memory = status == NACRE_BUSY ? chunk_pool_refused(target->collection->store->chunks) : 0;
+        }
         if (status != NACRE_OK) {
             unreserve(commit, i);
             return status;
@@ -44,21 +81,40 @@ static int reserve(const struct commit *commit)
     return NACRE_OK;
 }
 
+/* Who only frees space on a full disk does not wait for memory that nothing else may take. */
+static int reserve_or_excuse(nacre_store *store, struct commit_run *run)
+{
+    if (!run->frees) {
+        return reserve(run);
+    }
+    chunk_pool_excuse(store->chunks, true);
+    int status = reserve(run);
+    chunk_pool_excuse(store->chunks, false);
+    return status;
+}
+
 /* commit_lock held. */
 static int enter(nacre_store *store, struct commit_run *run, uint64_t payload_hash)
 {
     const struct commit *commit = run->commit;
-    int status = store_check_writable(store);
+    int status = check_state(store, run);
     if (status == NACRE_OK && publish_full(&store->publisher)) {
         status = NACRE_BUSY;
     }
-    if (status != NACRE_OK || (status = reserve(commit)) != NACRE_OK) {
+    if (status == NACRE_OK && commit->check) {
+        status = commit->check->ask(commit->check);
+    }
+    if (status != NACRE_OK || (status = reserve_or_excuse(store, run)) != NACRE_OK) {
         return status;
     }
     uint64_t last = atomic_load_explicit(&store->last_sequence, memory_order_relaxed);
     run->first_sequence = last + 1;
     run->last_sequence = last + commit->sequences;
     wal_position begin = 0;
+    if (!run->logged && store->log_all > 0) {
+        run->logged = true;
+        payload_hash = wal_payload_hash(commit->payload); /* rare: while a picture is taken */
+    }
     if (run->logged) {
         status = wal_append(store->wal, run->first_sequence, commit->payload, payload_hash, &begin, &run->end);
         if (status != NACRE_OK) {
@@ -68,6 +124,7 @@ static int enter(nacre_store *store, struct commit_run *run, uint64_t payload_ha
     }
     /* seq_cst: pairs with the scanner's load in cursor_settle_gap (gap.h, invariant 2). */
     atomic_store_explicit(&store->last_sequence, run->last_sequence, memory_order_seq_cst);
+    changes_note(store, &run->changes, run->first_sequence, run->last_sequence);
     for (size_t i = 0; i < commit->target_count; i++) {
         struct table *table = commit->targets[i].collection->active;
         run->tables[i] = table;
@@ -82,13 +139,15 @@ static int enter(nacre_store *store, struct commit_run *run, uint64_t payload_ha
     return NACRE_OK;
 }
 
-/* Gets in, making room in the log where that is what is missing. */
+/* Gets in, making room in the log, or in memory, where that is what is missing. */
 static int enter_patiently(nacre_store *store, struct commit_run *run, uint64_t payload_hash)
 {
     for (;;) {
         pthread_mutex_lock(&store->commit_lock);
         int status = enter(store, run, payload_hash);
+        uint64_t short_of_memory = run->short_of_memory;
         bool crowded = status == NACRE_BUSY && publish_full(&store->publisher);
+        run->short_of_memory = 0;
         pthread_mutex_unlock(&store->commit_lock);
         if (status != NACRE_BUSY) {
             if (status == NACRE_IO || status == NACRE_NO_SPACE) {
@@ -96,14 +155,25 @@ static int enter_patiently(nacre_store *store, struct commit_run *run, uint64_t 
             }
             return status;
         }
+        uint64_t start = clock_monotonic_ns();
+        if (short_of_memory > 0) {
+            run->began_waiting_ns = run->began_waiting_ns ? run->began_waiting_ns : start;
+            status = pacing_wait_for_memory(store, short_of_memory, run->began_waiting_ns, run->commit->timeout_ms);
+            if (status != NACRE_OK) {
+                return status;
+            }
+            continue;
+        }
         if (crowded) {
             publish_wait(&store->publisher, publish_visible(&store->publisher) + 1, &store->log_failed);
+            pacing_count_stall(store, STALL_TICKETS, clock_monotonic_ns() - start);
             if (atomic_load_explicit(&store->log_failed, memory_order_acquire)) {
-                return store_check_writable(store);
+                return check_state(store, run);
             }
             continue;
         }
         status = wal_prepare(store->wal, run->commit->payload.size + 4096);
+        pacing_count_stall(store, STALL_DISK, clock_monotonic_ns() - start);
         if (status != NACRE_OK) {
             store_set_state(store, NACRE_STATE_READ_ONLY, status, fail_detail());
             return status;
@@ -130,7 +200,8 @@ int apply_op(struct memtable *memtable, const struct batch_op *op, uint64_t sequ
                            .value = op->value,
                            .sequence = sequence,
                            .expiry_ms = op->expiry_ms,
-                           .type = op->code == BATCH_PUT ? ENTRY_PUT : ENTRY_DELETE };
+                           .type = batch_entry_type(op),
+                           .vector = op->vector.size ? op->vector.data : NULL };
     return memtable_put(memtable, &entry);
 }
 
@@ -145,7 +216,8 @@ static int apply(struct commit_run *run)
         struct table *table = table_of(run, op.collection, &owner);
         int one = apply_op(table->memtable, &op, sequence++);
         status = status == NACRE_OK ? one : status;
-        if (op.code == BATCH_PUT) {
+        table_note_hidden(table, owner, &op);
+        if (op.code == BATCH_PUT || op.code == BATCH_MERGE) {
             gap_note_put(&owner->gaps, op.key);
         }
     }
@@ -153,13 +225,12 @@ static int apply(struct commit_run *run)
 }
 
 /* Lets go of the tables; seals those that are full by now. */
-static void leave_tables(nacre_store *store, struct commit_run *run)
+static void leave_tables(struct commit_run *run)
 {
-    uint64_t seal_bytes = atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed);
     for (size_t i = 0; i < run->commit->target_count; i++) {
         struct table *table = run->tables[i];
         uint64_t bytes = memtable_bytes(table->memtable);
-        bool full = bytes >= seal_bytes;
+        bool full = table_is_full(run->commit->targets[i].collection, table);
         run->largest_table = bytes > run->largest_table && !full ? bytes : run->largest_table;
         /* Release: pairs with the acquire of who flushes the table (seal.c). From here on it may go away. */
         atomic_fetch_sub_explicit(&table->writers, 1, memory_order_release);
@@ -202,7 +273,10 @@ int store_commit(nacre_store *store, const struct commit *given)
     struct commit_run run = { .commit = &commit, .logged = commit.durability != NACRE_MEMORY };
     run.tables = run.inline_tables;
     int status = store_check_writable(store);
-    if (status == NACRE_OK) {
+    if (status == NACRE_READ_ONLY && only_deletes(commit.payload)) {
+        run.frees = true; /* and waits for nothing: it is what others wait for */
+        status = store_check_freeing(store);
+    } else if (status == NACRE_OK) {
         status = pacing_admit(store, commit.payload.size, commit.timeout_ms);
     }
     if (status != NACRE_OK) {
@@ -214,12 +288,13 @@ int store_commit(nacre_store *store, const struct commit *given)
             return NACRE_NO_MEMORY;
         }
     }
+    changes_gather(store, commit.payload, commit.sequences, &run.changes);
     status = enter_patiently(store, &run, run.logged ? wal_payload_hash(commit.payload) : 0);
     if (status != NACRE_OK) {
         goto done;
     }
     int applied = apply(&run);
-    leave_tables(store, &run);
+    leave_tables(&run);
     if (applied != NACRE_OK) {
         /* Past what was reserved: the batch is in the log but not whole in memory. Only a new open can make it whole. */
         store_set_state(store, NACRE_STATE_FAILED, applied,
@@ -233,11 +308,13 @@ int store_commit(nacre_store *store, const struct commit *given)
     stats_add(&store->stats, STATS_commit_bytes, commit.payload.size);
     if (run.logged && wal_wants_prepare(store->wal)) {
         /* Every few MiB of log. */
+        work_prepare_log(store);
         atomic_store_explicit(&store->active_bytes, run.largest_table, memory_order_relaxed);
         pacing_apply(store);
         work_housekeep(store);
     }
 done:
+    change_list_free(&run.changes);
     if (run.tables != run.inline_tables) {
         memory_free(run.tables);
     }

@@ -12,8 +12,7 @@ struct lines {
     struct buffer text;
 };
 
-/* Bytes as a JSON string's inside: printable ASCII as it is, all else as \u00NN. */
-static int append_bytes(struct buffer *text, nacre_slice bytes, size_t most)
+int dump_append_bytes(struct buffer *text, nacre_slice bytes, size_t most)
 {
     const unsigned char *at = bytes.data;
     size_t size = bytes.size < most ? bytes.size : most;
@@ -27,23 +26,31 @@ static int append_bytes(struct buffer *text, nacre_slice bytes, size_t most)
 
 static int append_op(struct buffer *text, const struct batch_op *op)
 {
-    static const char *const names[] = { "", "put", "delete", "delete_range" };
+    static const char *const names[] = { "", "put", "delete", "delete_range", "merge" };
     int status =
         buffer_append_format(text, "{\"op\":\"%s\",\"collection\":%u,\"key\":\"", names[op->code], op->collection);
     if (status == NACRE_OK) {
-        status = append_bytes(text, op->key, 256);
+        status = dump_append_bytes(text, op->key, 256);
     }
     if (status == NACRE_OK && op->code == BATCH_DELETE_RANGE) {
         status = buffer_append_format(text, "\",\"end\":\"");
-        status = status == NACRE_OK ? append_bytes(text, op->value, 256) : status;
+        status = status == NACRE_OK ? dump_append_bytes(text, op->value, 256) : status;
+    }
+    if (status == NACRE_OK) {
+        status = buffer_append_u8(text, '"');
     }
     if (status == NACRE_OK && op->expiry_ms) {
-        return buffer_append_format(text, "\",\"expiry_ms\":%llu,\"value_bytes\":%zu}",
-                                    (unsigned long long)op->expiry_ms, op->value.size);
+        status = buffer_append_format(text, ",\"expiry_ms\":%llu", (unsigned long long)op->expiry_ms);
     }
-    return status == NACRE_OK
-               ? buffer_append_format(text, "\",\"value_bytes\":%zu}", op->code == BATCH_PUT ? op->value.size : 0)
-               : status;
+    if (status == NACRE_OK && op->vector.size) {
+        status = buffer_append_format(text, ",\"dimension\":%zu", op->vector.size / sizeof(float));
+    }
+    if (status == NACRE_OK && op->pointer) {
+        status = buffer_append_format(text, ",\"pointer\":true");
+    }
+    bool has_value = op->code == BATCH_PUT || op->code == BATCH_MERGE;
+    return status == NACRE_OK ? buffer_append_format(text, ",\"value_bytes\":%zu}", has_value ? op->value.size : 0)
+                              : status;
 }
 
 static int dump_record(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
@@ -87,7 +94,7 @@ static int dump_log(const nacre_os *os, const char *path, struct lines *lines)
     if (status == NACRE_OK) {
         lines->line(lines->context, (const char *)lines->text.data);
     }
-    return status;
+    return status == NACRE_OK && report.damaged_regions ? fail(NACRE_CORRUPT, "%s: %s", path, report.damage) : status;
 }
 
 /* The kind's code is in the container; its name and id in the path. */
@@ -129,6 +136,55 @@ static int dump_segment(const nacre_os *os, const char *path, struct lines *line
     return status;
 }
 
+static int dump_value(void *context, const struct value_record *record, const char *damage)
+{
+    struct lines *lines = context;
+    struct buffer *text = &lines->text;
+    char escaped[700] = "";
+    buffer_clear(text);
+    int status = buffer_append_format(text, "{\"offset\":%llu,\"collection\":%u,\"key\":\"",
+                                      (unsigned long long)record->pointer.offset, record->collection);
+    if (status == NACRE_OK) {
+        status = dump_append_bytes(text, record->key, 256);
+    }
+    if (status == NACRE_OK) {
+        status = buffer_append_format(text, "\",\"value_bytes\":%zu,\"record_bytes\":%llu", record->value.size,
+                                      (unsigned long long)record->record_bytes);
+    }
+    if (status == NACRE_OK && damage) {
+        status = buffer_append_format(text, ",\"damage\":\"%s\"", log_escape(damage, escaped, sizeof escaped));
+    }
+    status = status == NACRE_OK ? buffer_append_format(text, "}") : status;
+    if (status == NACRE_OK) {
+        lines->line(lines->context, (const char *)text->data);
+    }
+    return status;
+}
+
+static int dump_values(const nacre_os *os, const char *path, struct lines *lines)
+{
+    struct value_file_report report;
+    char escaped[2 * sizeof report.damage];
+    int status = value_file_scan(os, path, 0, dump_value, lines, &report);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    buffer_clear(&lines->text);
+    status = buffer_append_format(
+        &lines->text,
+        "{\"file\":\"%016llx\",\"bytes\":%llu,\"end\":%llu,\"sealed\":%s,\"records\":%llu,\"value_bytes\":%llu,"
+        "\"holes\":%llu,\"hole_bytes\":%llu,\"damaged\":%llu,\"damage\":\"%s\"}",
+        (unsigned long long)report.id, (unsigned long long)report.bytes, (unsigned long long)report.end,
+        report.sealed ? "true" : "false", (unsigned long long)report.records, (unsigned long long)report.value_bytes,
+        (unsigned long long)report.holes, (unsigned long long)report.hole_bytes, (unsigned long long)report.damaged,
+        log_escape(report.damage, escaped, sizeof escaped));
+    if (status != NACRE_OK) {
+        return status;
+    }
+    lines->line(lines->context, (const char *)lines->text.data);
+    return report.damaged || report.header_damaged ? fail(NACRE_CORRUPT, "%s", report.damage) : NACRE_OK;
+}
+
 int store_dump(const nacre_os *os, const char *kind, const char *path, void (*line)(void *context, const char *json),
                void *context)
 {
@@ -140,8 +196,10 @@ int store_dump(const nacre_os *os, const char *kind, const char *path, void (*li
         status = manifest_dump_file(os, path, line, context);
     } else if (strcmp(kind, "segment") == 0) {
         status = dump_segment(os, path, &lines);
+    } else if (strcmp(kind, "values") == 0) {
+        status = dump_values(os, path, &lines);
     } else {
-        status = fail(NACRE_INVALID, "'%s' is none of the kinds of file: log, manifest, segment", kind);
+        status = fail(NACRE_INVALID, "'%s' is none of the kinds of file: log, manifest, segment, values", kind);
     }
     buffer_free(&lines.text);
     return status;
@@ -169,7 +227,7 @@ int store_salvage_report(nacre_store *store, char **json)
                                  (unsigned long long)verified.damaged);
     }
     if (status == NACRE_OK && verified.damage) {
-        status = append_bytes(&text, slice_text(verified.damage), 65536);
+        status = dump_append_bytes(&text, slice_text(verified.damage), 65536);
     }
     if (status == NACRE_OK) {
         status = buffer_append_format(&text, "\"}}");

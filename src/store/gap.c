@@ -132,6 +132,42 @@ void gap_cut(struct gap_cache *cache, nacre_slice key)
     } while (after != before);
 }
 
+static bool meets(const struct gap *gap, nacre_slice smallest, nacre_slice greatest)
+{
+    return (!gap->has_begin || slice_compare(greatest, gap_begin(gap)) >= 0) &&
+           (!gap->has_end || slice_compare(smallest, gap_end(gap)) < 0);
+}
+
+void gap_cut_range(struct gap_cache *cache, nacre_slice smallest, nacre_slice greatest)
+{
+    uint64_t before, after = atomic_load_explicit(&cache->version, memory_order_seq_cst);
+    do {
+        before = after;
+        for (unsigned i = 0; i < GAP_SLOTS; i++) {
+            struct gap *gap;
+            do {
+                gap = atomic_load_explicit(&cache->slots[i], memory_order_seq_cst);
+            } while (gap && meets(gap, smallest, greatest) && !replace(cache, i, gap, NULL));
+        }
+        after = atomic_load_explicit(&cache->version, memory_order_seq_cst);
+    } while (after != before);
+}
+
+void gap_clear(struct gap_cache *cache)
+{
+    uint64_t before, after = atomic_load_explicit(&cache->version, memory_order_seq_cst);
+    do {
+        before = after;
+        for (unsigned i = 0; i < GAP_SLOTS; i++) {
+            struct gap *gap;
+            do {
+                gap = atomic_load_explicit(&cache->slots[i], memory_order_seq_cst);
+            } while (gap && !replace(cache, i, gap, NULL));
+        }
+        after = atomic_load_explicit(&cache->version, memory_order_seq_cst);
+    } while (after != before);
+}
+
 const struct gap *gap_find(const struct gap_cache *cache, nacre_slice key, uint64_t snapshot)
 {
     if (atomic_load_explicit(&cache->count, memory_order_relaxed) == 0) {
@@ -277,4 +313,9 @@ void gap_settle(struct gap_cache *cache, int slot, const void *owner, bool confi
         }
         memory_free(fresh);
     }
+}
+
+uint64_t gap_cache_bytes(const struct gap_cache *cache)
+{
+    return atomic_load_explicit(&cache->count, memory_order_relaxed) * sizeof(struct gap);
 }

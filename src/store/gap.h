@@ -39,8 +39,9 @@ struct gap_cache {
     _Atomic(struct gap *) retired;
 };
 void gap_cache_init(struct gap_cache *);
-void gap_cache_free(struct gap_cache *);          /* no users left */
-struct gap *gap_take_retired(struct gap_cache *); /* free with gap_free_list after a grace period */
+uint64_t gap_cache_bytes(const struct gap_cache *); /* heap */
+void gap_cache_free(struct gap_cache *);            /* no users left */
+struct gap *gap_take_retired(struct gap_cache *);   /* free with gap_free_list after a grace period */
 void gap_free_list(struct gap *);
 
 /* The writer's side; `key` is about to become visible as a put. */
@@ -50,6 +51,17 @@ static inline void gap_note_put(struct gap_cache *cache, nacre_slice key)
     /* seq_cst: pairs with the registration in gap_register (invariant 2). */
     if (atomic_load_explicit(&cache->count, memory_order_seq_cst) != 0) {
         gap_cut(cache, key);
+    }
+}
+
+/* For who makes puts visible that it did not see one by one: all gaps go. Their sequences are assigned already (invariant 2). */
+void gap_clear(struct gap_cache *);
+/* All keys from `smallest` to `greatest` are: gaps that hold any of them go. */
+void gap_cut_range(struct gap_cache *, nacre_slice smallest, nacre_slice greatest);
+static inline void gap_note_range(struct gap_cache *cache, nacre_slice smallest, nacre_slice greatest)
+{
+    if (atomic_load_explicit(&cache->count, memory_order_seq_cst) != 0) { /* as in gap_note_put */
+        gap_cut_range(cache, smallest, greatest);
     }
 }
 

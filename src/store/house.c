@@ -27,5 +27,9 @@ int store_resume_compaction(nacre_store *store)
 int store_reclaim(nacre_store *store)
 {
     views_free_retired(store);
-    return store->read_only ? NACRE_OK : store_remove_reaped(store);
+    if (store->read_only) {
+        return NACRE_OK;
+    }
+    int status = store_remove_reaped(store), removed = value_log_remove_unused(store->values);
+    return status == NACRE_OK ? removed : status;
 }

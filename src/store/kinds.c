@@ -3,10 +3,12 @@
 #include "ordered/ordered.h"
 #include "store/store.h"
 #include "strings/strings.h"
+#include "vectors/vectors.h"
 
 const struct kind *const store_kinds[] = {
     &kind_ordered,
     &kind_strings,
+    &kind_vectors,
     NULL,
 };
 

@@ -2,7 +2,10 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "store/store.h"
+#include "store/announce.h"
+#include "store/autotune.h"
+#include "store/event.h"
+#include "store/values.h"
 #include <stdlib.h>
 
 #define MIB             (UINT64_C(1) << 20)
@@ -15,27 +18,46 @@ static uint64_t choose(uint64_t set, uint64_t chosen)
     return set ? set : chosen;
 }
 
-void store_apply_tuning(nacre_store *store)
+/* tuning.lock held. */
+static void share_memory(nacre_store *store)
 {
     const struct tuning *t = &store->tuning;
-    uint64_t memtables = store->memory_budget / 2;
+    uint64_t chosen = atomic_load_explicit(&t->chosen[TUNING_cache_bytes], memory_order_relaxed);
+    uint64_t memtables = chosen ? store->memory_budget - chosen : store->memory_budget / 2;
     uint64_t seal = memtables / 4 < 64 * MIB ? memtables / 4 : 64 * MIB;
     seal = choose(tuning_get(t, TUNING_seal_bytes), seal);
     memtables = seal * 4 > memtables ? seal * 4 : memtables;
     uint64_t rest = store->memory_budget > memtables + 8 * MIB ? store->memory_budget - memtables : 8 * MIB;
     uint64_t cache = choose(tuning_get(t, TUNING_cache_bytes), rest);
-    atomic_store_explicit(&store->limits.memtable_total, memtables, memory_order_relaxed);
-    atomic_store_explicit(&store->limits.seal_bytes, seal, memory_order_relaxed);
-    atomic_store_explicit(&store->limits.cache_bytes, cache, memory_order_relaxed);
-    if (store->cache) {
-        block_cache_set_capacity(store->cache, cache);
+    atomic_store_explicit(&store->limits.memtable_share, memtables, memory_order_relaxed);
+    atomic_store_explicit(&store->limits.seal_share, seal, memory_order_relaxed);
+    atomic_store_explicit(&store->limits.cache_share, cache, memory_order_relaxed);
+    if (store->chunks) {
+        chunk_pool_set_keep(store->chunks, 2 * seal);
     }
+    budget_share(store);
+}
+
+void store_apply_tuning(nacre_store *store)
+{
+    const struct tuning *t = &store->tuning;
+    pthread_mutex_lock(&store->tuning.lock);
+    share_memory(store);
+    atomic_store_explicit(&store->limits.seal_vector_bytes,
+                          tuning_get(t, TUNING_vector_scan_us) * VECTOR_SCAN_BYTES_PER_US, memory_order_relaxed);
+    os_handles_set_most(store->handles, tuning_get(t, TUNING_file_handles));
     struct tree_tuning *trees = &store->tree_tuning;
     atomic_store(&trees->segment_bytes, tuning_get(t, TUNING_segment_bytes));
     atomic_store(&trees->level_base_bytes, tuning_get(t, TUNING_level_base_bytes));
     atomic_store(&trees->level_ratio, tuning_get(t, TUNING_level_ratio));
-    atomic_store(&trees->level0_runs, tuning_get(t, TUNING_level0_runs));
+    atomic_store(&trees->level0_runs, tuning_now(t, TUNING_level0_runs));
     atomic_store(&trees->tombstone_percent, tuning_get(t, TUNING_tombstone_percent));
+    atomic_store(&trees->tier_runs, tuning_get(t, TUNING_tier_runs));
+    atomic_store(&trees->runs_most, tuning_get(t, TUNING_runs_most));
+    uint64_t large = store->memory_budget < 1024 * MIB ? 2 * store->memory_budget : 2048 * MIB;
+    atomic_store(&trees->run_segment_bytes, choose(tuning_get(t, TUNING_run_segment_bytes), large));
+    atomic_store(&trees->learned_index, (uint8_t)tuning_get(t, TUNING_learned_index));
+    atomic_store(&trees->index_memory_bytes, store->memory_budget / 4 * 3);
     atomic_store(&trees->block_bytes, tuning_get(t, TUNING_block_bytes));
     atomic_store(&trees->async_index_build, tuning_get(t, TUNING_async_index_build) != 0);
     for (unsigned level = 0; level < TREE_LEVELS; level++) {
@@ -44,11 +66,11 @@ void store_apply_tuning(nacre_store *store)
                                             : TUNING_compression_bottom;
         atomic_store(&trees->compression[level], (uint32_t)tuning_get(t, name));
     }
+    pthread_mutex_unlock(&store->tuning.lock);
 }
 
 static void copy_options(nacre_store *store, const nacre_options *options)
 {
-    store->os = options->os ? options->os : os_posix();
     store->read_only = options->read_only;
     store->durability = options->durability ? options->durability : NACRE_DISK;
     store->memory_budget = options->memory_budget ? options->memory_budget : 512 * MIB;
@@ -79,12 +101,20 @@ static void init_locks(nacre_store *store)
     pthread_mutex_init(&store->progress_lock, NULL);
     pthread_mutex_init(&store->reap_lock, NULL);
     pthread_mutex_init(&store->house_lock, NULL);
+    pthread_mutex_init(&store->reserve_lock, NULL);
+    atomic_init(&store->reserved, UINT64_MAX);
+    pthread_mutex_init(&store->retire_lock, NULL);
     pthread_mutex_init(&store->tuning.lock, NULL);
     pthread_mutex_init(&store->work.lock, NULL);
+    holders_init(&store->holders);
+    budget_init(&store->budget);
+    pthread_mutex_init(&store->reader.lock, NULL);
     pthread_cond_init(&store->progress, &monotonic);
+    pthread_cond_init(&store->snapshots_free, &monotonic);
     pthread_cond_init(&store->work.wake, &monotonic);
     pthread_cond_init(&store->work.idle, &monotonic);
     pthread_cond_init(&store->work.housekeeping, &monotonic);
+    pthread_cond_init(&store->work.preparing, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -96,12 +126,19 @@ static void destroy_locks(nacre_store *store)
     pthread_mutex_destroy(&store->state_lock);
     pthread_mutex_destroy(&store->progress_lock);
     pthread_mutex_destroy(&store->reap_lock);
+    pthread_mutex_destroy(&store->retire_lock);
     pthread_mutex_destroy(&store->house_lock);
+    pthread_mutex_destroy(&store->reserve_lock);
     pthread_mutex_destroy(&store->work.lock);
+    holders_destroy(&store->holders);
+    budget_destroy(&store->budget);
+    pthread_mutex_destroy(&store->reader.lock);
     pthread_cond_destroy(&store->progress);
+    pthread_cond_destroy(&store->snapshots_free);
     pthread_cond_destroy(&store->work.wake);
     pthread_cond_destroy(&store->work.idle);
     pthread_cond_destroy(&store->work.housekeeping);
+    pthread_cond_destroy(&store->work.preparing);
     tuning_destroy(&store->tuning);
 }
 
@@ -114,8 +151,10 @@ struct foreign {
 
 static void look_for_foreign(void *context, const char *name)
 {
-    static const char *const ours[] = { "LOCK",        "CURRENT",     "manifest",       "log", "segments", "values",
-                                        "tuning.json", "CURRENT.tmp", "tuning.json.tmp" };
+    static const char *const ours[] = { "LOCK",        "CURRENT",         "manifest", "log",
+                                        "segments",    "values",          PINS_FILE,  "tuning.json",
+                                        "CURRENT.tmp", "tuning.json.tmp", "WATCH",    "STATS",
+                                        "STATS.tmp",   "RESERVE",         "GIVEN",    "GIVEN.tmp" };
     struct foreign *foreign = context;
     size_t size = strlen(name);
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
@@ -134,7 +173,7 @@ static void look_for_foreign(void *context, const char *name)
 static int look_for_orphans(const nacre_store *store)
 {
     struct foreign orphan = { false, "" };
-    const char *const directories[] = { store->segments_path, store->log_path };
+    const char *const directories[] = { store->segments_path, store->log_path, store->values_path };
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         int status = store->os->list(store->os->context, directories[i], look_for_foreign, &orphan);
         if (orphan.any) {
@@ -192,7 +231,7 @@ static int sync_parent(nacre_store *store)
 
 static int make_directories(nacre_store *store)
 {
-    static const char *const names[] = { "manifest", "log", "segments" };
+    static const char *const names[] = { "manifest", "log", "segments", "values" };
     char path[OS_PATH_MAX];
     int status = NACRE_OK;
     for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++) {
@@ -229,7 +268,10 @@ static int set_paths(nacre_store *store, const char *path)
     store->segments_path = memory_strdup(text);
     status = os_path(text, path, "log");
     store->log_path = status == NACRE_OK ? memory_strdup(text) : NULL;
-    return store->segments_path && store->log_path ? NACRE_OK : status == NACRE_OK ? NACRE_NO_MEMORY : status;
+    status = status == NACRE_OK ? os_path(text, path, "values") : status;
+    store->values_path = status == NACRE_OK ? memory_strdup(text) : NULL;
+    bool all = store->segments_path && store->log_path && store->values_path;
+    return all ? NACRE_OK : status == NACRE_OK ? NACRE_NO_MEMORY : status;
 }
 
 /* ---- what was left over by a crash ---- */
@@ -266,19 +308,32 @@ static void note_stray(void *context, const char *name)
     }
 }
 
+/* A reader of another process may use a segment that the manifest has forgotten: then it goes when that reader does. */
+static int remove_stray(nacre_store *store, const char *name, bool pinned)
+{
+    char path[OS_PATH_MAX];
+    if (pinned && !strstr(name, ".tmp")) {
+        store_reap(store, strtoull(name, NULL, 16));
+        return NACRE_OK;
+    }
+    int status = os_path(path, store->segments_path, "%s", name);
+    if (status == NACRE_OK) {
+        status = store->os->remove(store->os->context, path);
+        status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
+    }
+    return status;
+}
+
 static int remove_strays(nacre_store *store, const struct manifest_state *state)
 {
     struct strays strays = { .store = store, .state = state };
+    uint64_t now = manifest_position(store->manifest);
+    bool pinned = pins_first(&store->pins, now) < now;
     int status = store->os->list(store->os->context, store->segments_path, note_stray, &strays);
     status = status == NACRE_OK ? strays.status : status;
     for (size_t at = 0; status == NACRE_OK && at < strays.names.size;
          at += strlen((char *)strays.names.data + at) + 1) {
-        char path[OS_PATH_MAX];
-        status = os_path(path, store->segments_path, "%s", (char *)strays.names.data + at);
-        if (status == NACRE_OK) {
-            status = store->os->remove(store->os->context, path);
-            status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
-        }
+        status = remove_stray(store, (char *)strays.names.data + at, pinned);
     }
     buffer_free(&strays.names);
     return status;
@@ -286,7 +341,7 @@ static int remove_strays(nacre_store *store, const struct manifest_state *state)
 
 /* ---- open ---- */
 
-static int make_parts(nacre_store *store)
+int store_make_parts(nacre_store *store)
 {
     int status = tuning_load(&store->tuning, store->os, store->path);
     if (status != NACRE_OK) {
@@ -297,11 +352,17 @@ static int make_parts(nacre_store *store)
     if (status == NACRE_OK) {
         status = chunk_pool_create(2 * atomic_load(&store->limits.seal_bytes), &store->chunks);
     }
-    store->segments = (struct segment_env){ .os = store->os,
+    if (status == NACRE_OK) {
+        chunk_pool_guard(store->chunks, budget_has_room, store);
+        status = store_open_values(store);
+    }
+    store->segments = (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
                                             .logger = store->logger,
                                             .directory = store->segments_path,
                                             .cache = store->cache,
+                                            .buffer_bytes = budget_buffer_bytes(store),
                                             .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
+                                            .values = store->values,
                                             .reap = store_reap,
                                             .reap_context = store };
     store->trees = (struct tree_env){ .segments = &store->segments,
@@ -310,13 +371,26 @@ static int make_parts(nacre_store *store)
                                       .tuning = &store->tree_tuning,
                                       .context = store,
                                       .snapshots = store_snapshots,
+                                      .sees = store_sees,
                                       .publish = view_publish,
                                       .index_wanted = store_index_wanted,
-                                      .stop = &store->stopping };
+                                      .oldest_operand = view_oldest_operand,
+                                      .has_operands = view_has_operands,
+                                      .begin_filtered = store_begin_filtered,
+                                      .end_filtered = store_end_filtered,
+                                      .stop = &store->stopping,
+                                      .paused = &store->work.paused,
+                                      .drains = &store->values_drain,
+                                      .lend = work_lend,
+                                      .index_threads = work_index_threads,
+                                      .done = event_tree_done,
+                                      .grant = budget_grant,
+                                      .give_back = budget_give_back,
+                                      .building = &store->building };
     return status;
 }
 
-static int make_collections(nacre_store *store, const struct manifest_state *state)
+int store_make_collections(nacre_store *store, const struct manifest_state *state)
 {
     store->next_collection = state->next_collection;
     store->collections = memory_zalloc((state->collection_count + 1) * sizeof *store->collections);
@@ -325,8 +399,12 @@ static int make_collections(nacre_store *store, const struct manifest_state *sta
     }
     int status = NACRE_OK;
     for (size_t i = 0; i < state->collection_count && status == NACRE_OK; i++) {
-        status = collection_make(store, &state->collections[i], &store->collections[store->collection_count]);
-        store->collection_count += status == NACRE_OK;
+        nacre_collection *made = NULL;
+        status = collection_make(store, &state->collections[i], &made);
+        if (status == NACRE_OK) {
+            made->slot = (uint32_t)store->collection_count;
+            store->collections[store->collection_count++] = made;
+        }
     }
     return status;
 }
@@ -338,28 +416,27 @@ static uint64_t log_file_bytes(const nacre_store *store)
     return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
 }
 
+/* Where the disk is so busy that the next file comes late: but not beyond what is set, nor so large that the log's limit is a few files. */
+static uint64_t log_file_bytes_most(const nacre_store *store)
+{
+    return tuning_get(&store->tuning, TUNING_log_file_bytes) ? 0 : store->log_limit / 16;
+}
+
 static int open_log(nacre_store *store, const struct manifest_state *state)
 {
     struct wal_options options = { .os = store->os,
                                    .directory = store->log_path,
                                    .logger = store->logger,
                                    .file_bytes = log_file_bytes(store),
+                                   .file_bytes_most = log_file_bytes_most(store),
                                    .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
-                                   .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0 };
+                                   .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0,
+                                   .before_sync = store_sync_values,
+                                   .before_sync_context = store,
+                                   .sync_times = &store->latencies->shards[0][LATENCY_log_sync] };
     uint32_t first =
         store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
     return wal_open(&options, first + 1, &store->wal);
-}
-
-static void report_recovery(const nacre_store *store)
-{
-    const struct wal_replay_report *r = &store->recovery;
-    log_line(store->logger, r->torn_bytes || r->damaged_regions ? NACRE_LOG_WARNING : NACRE_LOG_INFO, "recovery",
-             "\"records\":%llu,\"bytes\":%llu,\"torn_bytes\":%llu,\"torn_records\":%llu,\"damaged_regions\":%llu,"
-             "\"ms\":%llu",
-             (unsigned long long)r->records, (unsigned long long)r->bytes, (unsigned long long)r->torn_bytes,
-             (unsigned long long)r->torn_records, (unsigned long long)r->damaged_regions,
-             (unsigned long long)(store->recovery_ns / 1000000));
 }
 
 static int flush_one(nacre_collection *collection, void *context)
@@ -379,6 +456,7 @@ static int leave_damaged_log(nacre_store *store)
 static int open_for_writing(nacre_store *store, bool present, bool salvage)
 {
     struct manifest_state state = { 0 };
+    uint64_t at = clock_monotonic_ns();
     int status = make_directories(store);
     if (status == NACRE_OK) {
         status = present ? manifest_open(store->os, store->path, false, store->logger, &store->manifest)
@@ -388,7 +466,10 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
         status = sync_parent(store);
     }
     if (status == NACRE_OK) {
-        status = make_parts(store);
+        status = pins_make(&store->pins, store->os, store->path);
+    }
+    if (status == NACRE_OK) {
+        status = store_make_parts(store);
     }
     if (status == NACRE_OK) {
         status = manifest_copy_state(store->manifest, &state);
@@ -396,29 +477,47 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
     if (status != NACRE_OK) {
         goto done;
     }
+    given_open(&store->given, store->os, store->path, store->manifest, &state);
+    at = event_phase(store, "manifest", at);
     /* Segment ids of this opening differ from all before. The clean end is good for one opening only, but for as many tries as that takes: what
        was found to be damaged is not to be a torn tail the next time. */
     struct manifest_edit opening = { .has_opening = true, .opening = state.opening + 1 };
     struct manifest_edit unclean = { .has_clean_log_end = true, .clean_log_end = 0 };
     if ((status = manifest_commit(store->manifest, &opening)) != NACRE_OK ||
-        (status = remove_strays(store, &state)) != NACRE_OK || (status = make_collections(store, &state)) != NACRE_OK ||
-        (status = work_start(store)) != NACRE_OK || (status = store_recover(store, &state, salvage)) != NACRE_OK ||
-        (state.clean_log_end && (status = manifest_commit(store->manifest, &unclean)) != NACRE_OK) ||
-        (status = open_log(store, &state)) != NACRE_OK) {
+        (status = remove_strays(store, &state)) != NACRE_OK ||
+        (status = store_make_collections(store, &state)) != NACRE_OK) {
         goto done;
     }
+    at = event_phase(store, "segments", at);
+    if ((status = autotune_create(store)) != NACRE_OK || (status = work_start(store)) != NACRE_OK ||
+        (status = store_recover(store, &state, salvage)) != NACRE_OK) {
+        goto done;
+    }
+    at = event_phase(store, "replay", at);
+    if ((state.clean_log_end && (status = manifest_commit(store->manifest, &unclean)) != NACRE_OK) ||
+        (status = open_log(store, &state)) != NACRE_OK ||
+        (!salvage && (status = value_log_start(store->values)) != NACRE_OK)) {
+        goto done; /* what a salvage has lost may yet be wanted from the value files: they stay */
+    }
     atomic_store_explicit(&store->log_open, true, memory_order_release);
-    report_recovery(store);
+    (void)event_phase(store, "log", at);
+    event_recovered(store);
     if (store->recovery.damaged_regions && (status = leave_damaged_log(store)) != NACRE_OK) {
         goto done;
     }
     for (size_t i = 0; i < store->collection_count; i++) {
+        struct table *active = store->collections[i]->active;
+        if (table_is_full(store->collections[i], active)) {
+            (void)collection_seal(store->collections[i],
+                                  active); /* what replay filled; without memory, the next commit tries */
+        }
         if (tree_wants_work(store->collections[i]->tree)) {
             work_post(store, WORK_MERGE, store->collections[i]);
         }
         store_index_wanted(store, store->collections[i]);
     }
     work_housekeep(store);
+    store->announcer = store->on_this_machine ? announcer_start(store) : NULL;
 done:
     manifest_state_free(&state);
     return status;
@@ -428,31 +527,44 @@ done:
 
 static void free_store(nacre_store *store)
 {
+    announcer_stop(store->announcer);
     atomic_store_explicit(&store->stopping, true, memory_order_relaxed);
     if (store->work.ids) {
         work_stop(store);
     }
     views_free_retired(store);
     views_free_retired(store); /* what the first round let go of */
+    reader_close(store);
     for (size_t i = 0; i < store->collection_count; i++) {
         collection_free(store->collections[i]);
     }
+    reader_pin_unref(store->reader.pin); /* the views had theirs */
+    pins_close(&store->reader.pins);
     memory_free(store->collections);
     if (!store->read_only && store->segments_path) {
         (void)store_remove_reaped(store); /* what is left is removed by the next open */
     }
-    memory_free(store->reap_ids);
+    memory_free(store->reap_list);
+    pins_close(&store->pins);
     wal_close(store->wal);
+    value_log_close(store->values);
     manifest_close(store->manifest);
+    autotune_free(store);
     block_cache_free(store->cache);
     chunk_pool_free(store->chunks);
+    change_ring_free(&store->changes.ring);
     if (store->lock_file) {
         store->os->close(store->lock_file);
     }
+    os_handles_free(store->handles);
     destroy_locks(store);
+    given_destroy(&store->given);
+    hooks_free(&store->hooks);
     memory_free(store->path);
     memory_free(store->segments_path);
     memory_free(store->log_path);
+    memory_free(store->latencies);
+    memory_free(store->values_path);
     memory_free(store);
 }
 
@@ -464,49 +576,26 @@ static int new_store(const char *path, const nacre_options *options, nacre_store
     }
     memset(s, 0, sizeof *s);
     init_locks(s);
+    given_init(&s->given);
     copy_options(s, options);
     publish_init(&s->publisher, 0);
     s->fork_generation = store_fork_generation();
-    int status = set_paths(s, path);
+    s->latencies = memory_zalloc(sizeof *s->latencies);
+    s->on_this_machine = !options->os || options->os == os_posix();
+    int status = os_handles_create(options->os ? options->os : os_posix(), &s->handles);
+    if (status == NACRE_OK) {
+        s->os = os_handles_layer(s->handles);
+        status = s->latencies ? hooks_copy(options->hooks, &s->hooks) : NACRE_NO_MEMORY;
+    }
+    if (status == NACRE_OK) {
+        status = set_paths(s, path);
+    }
     if (status != NACRE_OK) {
         free_store(s);
         return status;
     }
     *store = s;
     return NACRE_OK;
-}
-
-/* A reader beside a writer: files may go while they are being opened. What was read is good if the manifest has not moved on past
-   the log that was replayed; else it is all done again. */
-static int open_read_only(nacre_store *store)
-{
-    struct manifest_state state = { 0 }, now = { 0 };
-    int status = manifest_open(store->os, store->path, true, store->logger, &store->manifest);
-    if (status == NACRE_OK) {
-        status = make_parts(store);
-    }
-    if (status == NACRE_OK) {
-        status = manifest_copy_state(store->manifest, &state);
-    }
-    if (status == NACRE_OK) {
-        status = make_collections(store, &state);
-    }
-    if (status == NACRE_OK) {
-        status = store_recover(store, &state, false);
-    }
-    if (status == NACRE_OK) {
-        status = manifest_verify(store->os, store->path, &now);
-        if (status == NACRE_OK && now.next_log_file != state.next_log_file) {
-            status = fail(NACRE_BUSY, "%s: the writer pruned its log while it was read", store->path);
-        }
-    }
-    if (status == NACRE_OK) {
-        report_recovery(store);
-        store_set_state(store, NACRE_STATE_READ_ONLY, NACRE_READ_ONLY, "it was opened read-only");
-    }
-    manifest_state_free(&state);
-    manifest_state_free(&now);
-    return status;
 }
 
 static int try_read_only(const char *path, const nacre_options *options, nacre_store **store)
@@ -518,8 +607,7 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
         if ((status = new_store(path, options, &s)) != NACRE_OK) {
             return status;
         }
-        if ((status = look_at_directory(s, options, &present)) == NACRE_OK &&
-            (status = open_read_only(s)) == NACRE_OK) {
+        if ((status = look_at_directory(s, options, &present)) == NACRE_OK && (status = reader_open(s)) == NACRE_OK) {
             *store = s;
             return NACRE_OK;
         }
@@ -574,12 +662,18 @@ static int check_handles(nacre_store *store)
     pthread_mutex_unlock(&store->collections_lock);
     unsigned cursors = atomic_load_explicit(&store->cursors, memory_order_relaxed);
     uint64_t values = stats_sum(&store->stats, STATS_values_held) - stats_sum(&store->stats, STATS_values_released);
-    if (collections + cursors + store->snapshot_count + values == 0) {
+    unsigned writers = atomic_load_explicit(&store->segment_writers, memory_order_acquire);
+    struct snapshot_counts held;
+    store_count_snapshots(store, &held);
+    if (collections + cursors + held.snapshots + held.transactions + values + writers == 0) {
         return NACRE_OK;
     }
-    return fail(NACRE_HANDLES_OPEN,
-                "%s: still open: %u collection handles, %u cursors, %zu snapshots, %llu values; release them first",
-                store->path, collections, cursors, store->snapshot_count, (unsigned long long)values);
+    return fail(
+        NACRE_HANDLES_OPEN,
+        "%s: still open: %u collection handles, %u cursors, %llu snapshots, %llu transactions, %llu values, %u segment "
+        "writers; release them first",
+        store->path, collections, cursors, (unsigned long long)held.snapshots, (unsigned long long)held.transactions,
+        (unsigned long long)values, writers);
 }
 
 /* All that was acknowledged is in the log or in segments; what is in the log is made durable, and the manifest told where it ends. */
@@ -607,6 +701,8 @@ int store_close(nacre_store *store)
     if (status != NACRE_OK) {
         return status;
     }
+    announcer_stop(store->announcer);
+    store->announcer = NULL;
     atomic_store_explicit(&store->stopping, true, memory_order_seq_cst);
     if (store->work.ids) {
         work_stop(store);

@@ -6,11 +6,14 @@
    timeout and then gets NACRE_BUSY. Locks: progress_lock. */
 #include "base/clock.h"
 #include "base/status.h"
+#include "store/event.h"
 #include "store/store.h"
 #include <errno.h>
 #include <time.h>
 
 #define SLEEP_NS              1000000u
+#define LOOK_NS               UINT64_C(100000000)
+#define MEMORY_LOOK_NS        UINT64_C(10000000)
 #define DELAY_MOST_NS_PER_KIB 50000u /* 20 MB/s just below the limit */
 
 static uint64_t merge_debt_limit(const nacre_store *store)
@@ -42,7 +45,35 @@ static double log_share(nacre_store *store)
         wal_oldest_file(store->wal) == WAL_FILE(wal_end(store->wal))) {
         return 0;
     }
-    return (double)wal_bytes(store->wal) / (double)store->log_limit;
+    return (double)store_log_bytes(store) / (double)store->log_limit;
+}
+
+/* Whoever changes it from none to one, or back, tells. */
+static void note_stall(nacre_store *store, enum stall_reason reason)
+{
+    if (atomic_load_explicit(&store->stall, memory_order_relaxed) == (int)reason) {
+        return;
+    }
+    enum stall_reason before =
+        (enum stall_reason)atomic_exchange_explicit(&store->stall, (int)reason, memory_order_acq_rel);
+    if ((before == STALL_NONE) == (reason == STALL_NONE)) {
+        return;
+    }
+    uint64_t now = clock_monotonic_ns(), began = atomic_load_explicit(&store->stall_began_ns, memory_order_relaxed);
+    if (reason != STALL_NONE) {
+        atomic_store_explicit(&store->stall_began_ns, now, memory_order_relaxed);
+        event_stall(store, reason, true, 0);
+    } else {
+        event_stall(store, before, false, began && now > began ? now - began : 0);
+    }
+}
+
+void pacing_count_stall(nacre_store *store, enum stall_reason reason, uint64_t ns)
+{
+    stats_add_stall(&store->stats, reason, ns);
+    if (store_latencies(store)) {
+        latency_record(store->latencies, LATENCY_stall, ns);
+    }
 }
 
 void pacing_apply(nacre_store *store)
@@ -51,23 +82,27 @@ void pacing_apply(nacre_store *store)
         (double)atomic_load_explicit(&store->merge_debt, memory_order_relaxed) / (double)merge_debt_limit(store);
     double sealed = tables_share(store);
     double worst = merges > sealed ? merges : sealed;
+    enum stall_reason reason = merges > sealed ? STALL_MERGES : STALL_MEMTABLES;
     double log = 2 * log_share(store) - 1; /* a half, where delays begin, at the three fourths that seals begin at */
+    reason = log > worst ? STALL_LOG : reason;
     worst = log > worst ? log : worst;
     worst = worst > 1 ? 1 : worst;
     double over = worst > 0.5 ? 2 * (worst - 0.5) : 0;
-    atomic_store_explicit(&store->delay_ns_per_kib, (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB),
-                          memory_order_relaxed);
+    uint64_t delay = (uint64_t)(over * over * DELAY_MOST_NS_PER_KIB);
+    atomic_store_explicit(&store->delay_ns_per_kib, delay, memory_order_relaxed);
+    note_stall(store, delay ? reason : STALL_NONE);
 }
 
 void pacing_update(nacre_store *store)
 {
-    uint64_t debt = 0;
+    uint64_t debt = atomic_load_explicit(&store->value_debt, memory_order_relaxed);
     pthread_mutex_lock(&store->collections_lock);
     for (size_t i = 0; i < store->collection_count; i++) {
         debt += tree_debt(store->collections[i]->tree);
     }
     pthread_mutex_unlock(&store->collections_lock);
     atomic_store_explicit(&store->merge_debt, debt, memory_order_relaxed);
+    budget_apply(store);
     pacing_apply(store);
 }
 
@@ -78,42 +113,78 @@ void store_progress(nacre_store *store)
     pthread_mutex_unlock(&store->progress_lock);
 }
 
-static bool tables_over_limit(const nacre_store *store)
+static bool sealed_over_limit(const nacre_store *store)
 {
     return atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed) >= sealed_limit(store);
 }
 
 static bool over_limit(nacre_store *store)
 {
-    return tables_over_limit(store) || log_share(store) >= 1;
+    return sealed_over_limit(store) || log_share(store) >= 1;
 }
 
 static int refuse(nacre_store *store, uint32_t timeout_ms)
 {
-    if (tables_over_limit(store)) {
+    if (sealed_over_limit(store)) {
         return fail(NACRE_BUSY, "%llu bytes of sealed memtables wait for their flush, the limit is %llu; waited %u ms",
                     (unsigned long long)atomic_load_explicit(&store->sealed_bytes, memory_order_relaxed),
                     (unsigned long long)sealed_limit(store), timeout_ms);
     }
     return fail(NACRE_BUSY, "the log has %llu bytes that wait for flushes, its limit is %llu; waited %u ms",
-                (unsigned long long)wal_bytes(store->wal), (unsigned long long)store->log_limit, timeout_ms);
+                (unsigned long long)store_log_bytes(store), (unsigned long long)store->log_limit, timeout_ms);
+}
+
+/* progress_lock held. Until there is progress, or for `look_ns`, as readers let go of memory without telling: then false. Never past `until_ns`. */
+static bool wait_for_progress(nacre_store *store, uint64_t look_ns, uint64_t until_ns)
+{
+    uint64_t next_ns = clock_monotonic_ns() + look_ns;
+    next_ns = next_ns < until_ns ? next_ns : until_ns;
+    struct timespec next = { .tv_sec = (time_t)(next_ns / 1000000000u), .tv_nsec = (long)(next_ns % 1000000000u) };
+    return pthread_cond_timedwait(&store->progress, &store->progress_lock, &next) != ETIMEDOUT;
 }
 
 static int wait_for_room(nacre_store *store, uint32_t timeout_ms)
 {
     uint64_t start = clock_monotonic_ns(), until_ns = start + (uint64_t)timeout_ms * 1000000u;
-    struct timespec until = { .tv_sec = (time_t)(until_ns / 1000000000u), .tv_nsec = (long)(until_ns % 1000000000u) };
+    enum stall_reason reason = sealed_over_limit(store) ? STALL_MEMTABLES : STALL_LOG;
     int status = NACRE_OK;
     pthread_mutex_lock(&store->progress_lock);
     while (over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
-        if (pthread_cond_timedwait(&store->progress, &store->progress_lock, &until) == ETIMEDOUT && over_limit(store)) {
+        bool progress = wait_for_progress(store, LOOK_NS, until_ns);
+        if (clock_monotonic_ns() >= until_ns && over_limit(store)) {
             status = refuse(store, timeout_ms);
             break;
         }
+        if (!progress) {
+            work_housekeep(store);
+        }
     }
     pthread_mutex_unlock(&store->progress_lock);
-    stats_add(&store->stats, STATS_stalls, 1);
-    stats_add(&store->stats, STATS_stall_ns, clock_monotonic_ns() - start);
+    pacing_count_stall(store, reason, clock_monotonic_ns() - start);
+    if (status == NACRE_BUSY) {
+        stats_add(&store->stats, STATS_busy, 1);
+    }
+    return status;
+}
+
+int pacing_wait_for_memory(nacre_store *store, uint64_t bytes, uint64_t began_ns, uint32_t timeout_ms)
+{
+    timeout_ms = timeout_ms ? timeout_ms : store->write_timeout_ms;
+    uint64_t start = clock_monotonic_ns(), until_ns = began_ns + (uint64_t)timeout_ms * 1000000u;
+    int status = NACRE_OK;
+    while (!budget_make_room(store, bytes) && (status = store_check_writable(store)) == NACRE_OK) {
+        if (clock_monotonic_ns() >= until_ns) {
+            status = budget_refuse(store, timeout_ms);
+            break;
+        }
+        pthread_mutex_lock(&store->progress_lock);
+        bool progress = wait_for_progress(store, MEMORY_LOOK_NS, until_ns);
+        pthread_mutex_unlock(&store->progress_lock);
+        if (!progress) {
+            work_housekeep(store); /* frees what was flushed, and readers have let go of */
+        }
+    }
+    pacing_count_stall(store, STALL_MEMTABLES, clock_monotonic_ns() - start);
     if (status == NACRE_BUSY) {
         stats_add(&store->stats, STATS_busy, 1);
     }
@@ -134,8 +205,7 @@ int pacing_admit(nacre_store *store, size_t bytes, uint32_t timeout_ms)
         uint64_t slept = clock_monotonic_ns() - start;
         owed_ns = owed_ns > slept ? owed_ns - slept : 0;
         owed_ns = owed_ns < 8 * SLEEP_NS ? owed_ns : 8 * SLEEP_NS;
-        stats_add(&store->stats, STATS_stalls, 1);
-        stats_add(&store->stats, STATS_stall_ns, slept);
+        pacing_count_stall(store, (enum stall_reason)atomic_load_explicit(&store->stall, memory_order_relaxed), slept);
     }
     if (!over_limit(store)) {
         return NACRE_OK;
@@ -147,7 +217,7 @@ int pacing_wait_for_flush(nacre_store *store)
 {
     int status = NACRE_OK;
     pthread_mutex_lock(&store->progress_lock);
-    while (over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
+    while (sealed_over_limit(store) && (status = store_check_writable(store)) == NACRE_OK) {
         pthread_cond_wait(&store->progress, &store->progress_lock);
     }
     pthread_mutex_unlock(&store->progress_lock);

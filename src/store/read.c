@@ -2,8 +2,39 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/status.h"
+#include "store/merged.h"
 #include "store/value.h"
+#include "store/values.h"
 #include <urcu/urcu-bp.h>
+
+/* A get that is timed is also looked at more closely: what it asked, and what the block cache had. */
+struct get_watch {
+    uint64_t began; /* 0: this one is not */
+    struct lookup_counts counts;
+    struct block_cache_lookups cache;
+};
+
+static inline void get_watch_begin(struct get_watch *watch, const nacre_collection *collection, struct lookup *lookup)
+{
+    watch->began = STORE_TIME(collection->store, get);
+    if (__builtin_expect(watch->began != 0, 0)) {
+        watch->counts = (struct lookup_counts){ 0 };
+        watch->cache = block_cache_own_lookups();
+        lookup->counts = &watch->counts;
+    }
+}
+
+static inline void get_watch_end(const struct get_watch *watch, nacre_collection *collection)
+{
+    if (__builtin_expect(watch->began != 0, 0)) {
+        struct block_cache_lookups cache = block_cache_own_lookups();
+        cache.hits -= watch->cache.hits;
+        cache.misses -= watch->cache.misses;
+        read_figures_add(&collection->reads, &watch->counts, &cache);
+        STORE_TIMED(collection->store, get, watch->began);
+        work_note_reads(collection->store, LATENCY_EVERY_get);
+    }
+}
 
 static bool expired(const struct entry *entry)
 {
@@ -42,9 +73,31 @@ static int find(const struct view *view, const struct lookup *lookup, struct ent
     return status;
 }
 
-static int give(nacre_collection *collection, struct view *view, const struct entry *entry, struct pin *pin,
-                nacre_value *value)
+/* A value that is made of operands. */
+static int give_merged(nacre_collection *collection, const struct view *view, const struct lookup *lookup,
+                       const struct merged_own *own, nacre_value *value)
 {
+    struct merge_fold fold = { 0 };
+    nacre_slice bytes;
+    int status = merged_value(collection, view, lookup, own, &fold, &bytes);
+    if (status == NACRE_OK) {
+        status = value_copy(collection->store, bytes, value);
+    }
+    fold_free(&fold);
+    return status;
+}
+
+static int give(nacre_collection *collection, struct view *view, const struct lookup *lookup, struct entry *entry,
+                struct pin *pin, nacre_value *value)
+{
+    if (__builtin_expect(entry->type == ENTRY_MERGE, 0)) {
+        pin_release(pin);
+        return give_merged(collection, view, lookup, NULL, value);
+    }
+    int resolved = value_resolve(collection->store, lookup->key, entry, pin);
+    if (resolved != NACRE_OK) {
+        return resolved;
+    }
     if (entry->value.size <= VALUE_COPY_MOST) {
         int status = value_copy(collection->store, entry->value, value);
         pin_release(pin);
@@ -54,26 +107,59 @@ static int give(nacre_collection *collection, struct view *view, const struct en
     return value_pin(collection->store, view, pin, entry->value, value);
 }
 
-static uint64_t snapshot_sequence(nacre_collection *collection, const nacre_snapshot *snapshot)
-{
-    /* After the view: the view then holds everything up to it. */
-    return snapshot ? snapshot->sequence : publish_visible(&collection->store->publisher);
-}
-
 int collection_get(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, nacre_value *value)
 {
     struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
     struct entry entry;
     struct pin pin = { NULL, NULL };
+    struct get_watch watch;
     stats_add(&collection->store->stats, STATS_gets, 1);
+    get_watch_begin(&watch, collection, &lookup);
     urcu_bp_read_lock();
-    struct view *view = view_of(collection);
-    lookup.snapshot = snapshot_sequence(collection, snapshot);
+    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
     int status = find(view, &lookup, &entry, &pin);
     if (status == NACRE_OK) {
-        status = give(collection, view, &entry, &pin, value);
+        status = give(collection, view, &lookup, &entry, &pin, value);
     }
     urcu_bp_read_unlock();
+    get_watch_end(&watch, collection);
+    return status;
+}
+
+int collection_get_merged(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot,
+                          const struct merged_own *own, nacre_value *value)
+{
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
+    stats_add(&collection->store->stats, STATS_gets, 1);
+    urcu_bp_read_lock();
+    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
+    int status = give_merged(collection, view, &lookup, own, value);
+    urcu_bp_read_unlock();
+    return status;
+}
+
+int collection_get_vector(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, float *vector,
+                          nacre_value *value)
+{
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
+    struct entry entry;
+    struct pin pin = { NULL, NULL };
+    struct get_watch watch;
+    stats_add(&collection->store->stats, STATS_gets, 1);
+    get_watch_begin(&watch, collection, &lookup);
+    urcu_bp_read_lock();
+    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
+    int status = find(view, &lookup, &entry, &pin);
+    if (status == NACRE_OK) {
+        memcpy(vector, entry.vector, collection->vector_bytes);
+        if (value) {
+            status = give(collection, view, &lookup, &entry, &pin, value);
+        } else {
+            pin_release(&pin);
+        }
+    }
+    urcu_bp_read_unlock();
+    get_watch_end(&watch, collection);
     return status;
 }
 
@@ -86,13 +172,13 @@ int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, 
     int worst = NACRE_OK;
     stats_add(&collection->store->stats, STATS_gets, count);
     urcu_bp_read_lock();
-    struct view *view = view_of(collection);
-    uint64_t sequence = snapshot_sequence(collection, snapshot);
+    uint64_t sequence;
+    struct view *view = view_at(collection, snapshot, &sequence);
     for (size_t first = 0; first < count; first += MULTI_GET_AHEAD) {
         size_t some = count - first < MULTI_GET_AHEAD ? count - first : MULTI_GET_AHEAD;
         for (size_t i = 0; i < some; i++) {
             nacre_slice key = keys[first + i];
-            ahead[i] = (struct lookup){ key, hash_bytes(key.data, key.size), sequence };
+            ahead[i] = (struct lookup){ key, hash_bytes(key.data, key.size), sequence, NULL };
             version_prefetch(view->version, 0, &ahead[i]);
         }
         for (size_t i = 0; i < some; i++) {
@@ -101,7 +187,7 @@ int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, 
             int status = find(view, &ahead[i], &entry, &pin);
             values[first + i] = (nacre_value){ { NULL, 0 }, NULL };
             if (status == NACRE_OK) {
-                status = give(collection, view, &entry, &pin, &values[first + i]);
+                status = give(collection, view, &ahead[i], &entry, &pin, &values[first + i]);
             }
             statuses[first + i] = status;
             worst = status != NACRE_OK && status != NACRE_NOT_FOUND ? status : worst;

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "store/batch_format.h"
-#include "store/store.h"
+#include "distance/distance.h"
+#include "store/values.h"
 
 #define REPLAY_SLOTS 4096u
 
@@ -33,6 +33,8 @@ struct replay {
     char helper_detail[512];
     struct replay_record *filling;
     size_t filled;
+    uint64_t sequences; /* of the record that was checked last */
+    bool readable;      /* all of its ops are */
 };
 
 /* The collection of an op that is not in segments yet, or NULL. */
@@ -48,10 +50,30 @@ static nacre_collection *target_of(const struct replay *replay, uint32_t id, wal
 }
 
 /* A log that another program wrote may hold what no collection of the kind takes. */
-static bool fits(const nacre_collection *collection, const struct batch_op *op)
+int recovery_check_op(const nacre_collection *collection, const struct batch_op *op, wal_position begin)
 {
-    size_t most = collection->kind->key_max;
-    return op->key.size <= most && (op->code != BATCH_DELETE_RANGE || op->value.size <= most);
+    size_t most = collection->kind->key_max, vector = op->code == BATCH_PUT ? collection->vector_bytes : 0;
+    if (op->key.size > most || (op->code == BATCH_DELETE_RANGE && op->value.size > most)) {
+        return fail(NACRE_CORRUPT, "log file %u, offset %u: a key of %zu bytes for collection '%s' of kind %s",
+                    WAL_FILE(begin), WAL_OFFSET(begin), op->key.size, collection->name, collection->kind->name);
+    }
+    if (op->code == BATCH_MERGE && collection->vector_bytes > 0) {
+        return fail(NACRE_CORRUPT, "log file %u, offset %u: a merge for collection '%s', which holds vectors",
+                    WAL_FILE(begin), WAL_OFFSET(begin), collection->name);
+    }
+    if (op->vector.size != vector) {
+        return fail(NACRE_CORRUPT,
+                    "log file %u, offset %u: a put with a vector of %zu bytes for collection '%s', whose vectors have "
+                    "%zu",
+                    WAL_FILE(begin), WAL_OFFSET(begin), op->vector.size, collection->name, vector);
+    }
+    if (vector > 0 &&
+        (!vector_is_finite(op->vector.data, collection->dimension) ||
+         (collection->metric == NACRE_COSINE && vector_is_zero(op->vector.data, collection->dimension)))) {
+        return fail(NACRE_CORRUPT, "log file %u, offset %u: a put with a vector that collection '%s' cannot hold",
+                    WAL_FILE(begin), WAL_OFFSET(begin), collection->name);
+    }
+    return NACRE_OK;
 }
 
 static int apply_record(const struct replay *replay, const struct replay_record *record)
@@ -62,17 +84,15 @@ static int apply_record(const struct replay *replay, const struct replay_record 
     int status = NACRE_OK;
     while (status == NACRE_OK && batch_decode(&reader, &op)) {
         nacre_collection *collection = target_of(replay, op.collection, record->begin);
-        if (collection && !fits(collection, &op)) {
-            return fail(NACRE_CORRUPT, "log file %u, offset %u: a key of %zu bytes for collection '%s' of kind %s",
-                        WAL_FILE(record->begin), WAL_OFFSET(record->begin), op.key.size, collection->name,
-                        collection->kind->name);
-        }
-        if (collection) {
+        if (collection && (status = recovery_check_op(collection, &op, record->begin)) == NACRE_OK) {
             status = apply_op(collection->active->memtable, &op, sequence);
+            if (!replay->store->read_only) { /* who only reads has no garbage to collect */
+                table_note_hidden(collection->active, collection, &op);
+            }
         }
         sequence++;
     }
-    if (!reader.ok) {
+    if (status == NACRE_OK && !reader.ok) {
         return fail(NACRE_CORRUPT, "log file %u, offset %u: the record's checksum is good but its batch cannot be read",
                     WAL_FILE(record->begin), WAL_OFFSET(record->begin));
     }
@@ -189,11 +209,13 @@ static int seal_full(struct replay *replay, wal_position end)
     int status = NACRE_OK;
     for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
         nacre_collection *c = store->collections[i];
-        if (memtable_bytes(c->active->memtable) <
-            atomic_load_explicit(&store->limits.seal_bytes, memory_order_relaxed)) {
+        if (!table_is_full(c, c->active)) {
             continue;
         }
         status = wait_for_helper(replay);
+        if (status == NACRE_OK) {
+            status = value_log_sync(store->values);
+        }
         if (status == NACRE_OK) {
             status = sync_log_files(replay, end);
         }
@@ -210,31 +232,37 @@ static int seal_full(struct replay *replay, wal_position end)
     return status;
 }
 
-/* Notes which position each memtable begins with: what the log is still needed for. */
-static int note_first(struct replay *replay, wal_position begin, nacre_slice payload, uint64_t *sequences)
+/* Whether the values that the record points to are there. Notes which position each memtable begins with (what the log is still needed for) and which
+   value files it needs: too much of that, where the record does not count after all, does no harm. */
+static int check_record(void *context, wal_position begin, nacre_slice payload)
 {
+    struct replay *replay = context;
     struct reader reader = reader_of(payload);
     struct batch_op op;
-    *sequences = 0;
+    replay->sequences = 0;
     while (batch_decode(&reader, &op)) {
         nacre_collection *collection = target_of(replay, op.collection, begin);
         if (collection && collection->active->first == 0) {
             collection->active->first = begin;
         }
-        ++*sequences;
+        int status = collection && op.pointer ? recovery_check_value(replay->store, collection->active, &op) : NACRE_OK;
+        if (status != NACRE_OK) {
+            return status;
+        }
+        replay->sequences++;
     }
-    return reader.ok ? NACRE_OK
-                     : fail(NACRE_CORRUPT, "log file %u, offset %u: the record's batch cannot be read", WAL_FILE(begin),
-                            WAL_OFFSET(begin));
+    replay->readable = reader.ok;
+    return NACRE_OK;
 }
 
 static int visit(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
 {
     struct replay *replay = context;
-    uint64_t sequences;
-    int status = note_first(replay, begin, payload, &sequences);
-    if (status != NACRE_OK) {
-        return status;
+    uint64_t sequences = replay->sequences;
+    int status = NACRE_OK;
+    if (!replay->readable) {
+        return fail(NACRE_CORRUPT, "log file %u, offset %u: the record's batch cannot be read", WAL_FILE(begin),
+                    WAL_OFFSET(begin));
     }
     if (!replay->filling && !(replay->filling = memory_alloc(REPLAY_SLOTS * sizeof *replay->filling))) {
         return NACRE_NO_MEMORY;
@@ -251,27 +279,31 @@ static int visit(void *context, wal_position begin, wal_position end, uint64_t s
     return status;
 }
 
+wal_position recovery_position(const struct manifest_state *state, uint32_t collection)
+{
+    wal_position floor = WAL_POSITION(state->next_log_file, 0);
+    for (size_t i = 0; i < state->collection_count; i++) {
+        if (state->collections[i].id == collection) {
+            return state->collections[i].log_position > floor ? state->collections[i].log_position : floor;
+        }
+    }
+    return UINT64_MAX;
+}
+
 static int positions_of(nacre_store *store, const struct manifest_state *state, wal_position **positions,
                         wal_position *from)
 {
-    wal_position floor = WAL_POSITION(state->next_log_file, 0);
     *positions = memory_alloc((store->collection_count + 1) * sizeof **positions);
     if (!*positions) {
         return NACRE_NO_MEMORY;
     }
     *from = UINT64_MAX;
     for (size_t i = 0; i < store->collection_count; i++) {
-        wal_position position = floor;
-        for (size_t j = 0; j < state->collection_count; j++) {
-            if (state->collections[j].id == store->collections[i]->id &&
-                state->collections[j].log_position > position) {
-                position = state->collections[j].log_position;
-            }
-        }
+        wal_position position = recovery_position(state, store->collections[i]->id);
         (*positions)[i] = position;
         *from = position < *from ? position : *from;
     }
-    *from = *from == UINT64_MAX ? floor : *from;
+    *from = *from == UINT64_MAX ? WAL_POSITION(state->next_log_file, 0) : *from;
     return NACRE_OK;
 }
 
@@ -281,7 +313,9 @@ static int finish(void *context)
     struct replay *replay = context;
     int status = pass_on(replay);
     int waited = wait_for_helper(replay);
-    return status == NACRE_OK ? waited : status;
+    status = status == NACRE_OK ? waited : status;
+    /* The log is about to be made durable: what it points to comes first. */
+    return status == NACRE_OK && !replay->store->read_only ? value_log_sync(replay->store->values) : status;
 }
 
 static void end_helper(struct replay *replay)
@@ -316,6 +350,7 @@ int store_recover(nacre_store *store, const struct manifest_state *state, bool s
                                               .clean_end = state->clean_log_end,
                                               .truncate = !store->read_only,
                                               .salvage = salvage,
+                                              .check = check_record,
                                               .finish = finish };
         status = wal_replay(&options, visit, &replay, &store->recovery);
     }

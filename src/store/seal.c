@@ -5,15 +5,26 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "store/store.h"
+#include "store/event.h"
+#include "store/values.h"
 #include <urcu/urcu-bp.h>
 
-/* commit_lock held. NACRE_NOT_FOUND: there is nothing to seal. */
-static int seal_locked(nacre_collection *collection, const struct table *expected, struct table *fresh,
-                       struct view *memory)
+bool table_is_full(const nacre_collection *collection, const struct table *table)
+{
+    const struct store_limits *limits = &collection->store->limits;
+    const struct memtable *memtable = table->memtable;
+    return memtable_bytes(memtable) >= atomic_load_explicit(&limits->seal_bytes, memory_order_relaxed) ||
+           memtable_vector_bytes(memtable) >= atomic_load_explicit(&limits->seal_vector_bytes, memory_order_relaxed) ||
+           table_hides_much(collection, table);
+}
+
+int collection_seal_locked(nacre_collection *collection, const struct table *expected, struct table *fresh,
+                           struct view *memory)
 {
     struct table *active = collection->active;
-    if ((expected && active != expected) || memtable_entries(active->memtable) == 0) {
+    bool empty = memtable_entries(active->memtable) == 0 &&
+                 atomic_load_explicit(&active->writers, memory_order_relaxed) == 0; /* none is given it now */
+    if ((expected && active != expected) || empty) {
         return NACRE_NOT_FOUND;
     }
     const nacre_store *store = collection->store;
@@ -23,6 +34,7 @@ static int seal_locked(nacre_collection *collection, const struct table *expecte
     const uint64_t bytes = memtable_bytes(active->memtable);
     active->sealed_at = end;
     active->sealed_bytes = bytes;
+    collection->sealed = (struct sealed){ bytes, memtable_entries(active->memtable) };
     atomic_fetch_add_explicit(&collection->store->sealed_bytes, bytes, memory_order_relaxed);
     int status = view_seal(collection, fresh, memory);
     if (status != NACRE_OK) {
@@ -34,19 +46,21 @@ static int seal_locked(nacre_collection *collection, const struct table *expecte
 int collection_seal(nacre_collection *collection, const struct table *expected)
 {
     nacre_store *store = collection->store;
+    struct sealed sealed = { 0, 0 };
     int status;
     size_t tables = 8;
     do {
         struct table *fresh = NULL;
         struct view *memory = NULL;
-        status = table_create(store, collection->kind, &fresh);
+        status = table_create(collection, &fresh);
         if (status == NACRE_OK && !(memory = view_alloc(tables))) {
             status = NACRE_NO_MEMORY;
         }
         if (status == NACRE_OK) {
             memory->table_count = (uint32_t)tables;
             pthread_mutex_lock(&store->commit_lock);
-            status = seal_locked(collection, expected, fresh, memory);
+            status = collection_seal_locked(collection, expected, fresh, memory);
+            sealed = collection->sealed;
             pthread_mutex_unlock(&store->commit_lock);
         }
         if (status != NACRE_OK) {
@@ -59,12 +73,12 @@ int collection_seal(nacre_collection *collection, const struct table *expected)
         stats_add(&store->stats, STATS_seals, 1);
         work_post(store, WORK_FLUSH, collection);
         pacing_apply(store);
+        event_sealed(collection, sealed.bytes, sealed.entries);
     }
     return status == NACRE_NOT_FOUND ? NACRE_OK : status;
 }
 
-/* Waits until what was given the table before the seal has applied and is visible. */
-static int wait_for_writers(nacre_store *store, struct table *table)
+int table_wait_for_writers(nacre_store *store, struct table *table)
 {
     for (unsigned round = 0; atomic_load_explicit(&table->writers, memory_order_acquire) != 0; round++) {
         clock_sleep_ns(round < 10 ? 20000 : 500000);
@@ -118,20 +132,19 @@ static int make_log_durable(nacre_store *store, const struct table *table)
     return status;
 }
 
-int collection_flush_one(nacre_collection *collection, bool *more)
+int collection_flush_locked(nacre_collection *collection)
 {
     nacre_store *store = collection->store;
-    *more = false;
-    if (pthread_mutex_trylock(&collection->flush_lock) != 0) {
-        return NACRE_OK; /* whoever flushes looks again when done */
-    }
     struct view *view = view_hold(collection);
     struct table *table = oldest_sealed(view);
     int status = NACRE_OK;
     if (table && !atomic_load_explicit(&collection->dropped, memory_order_acquire)) {
-        status = wait_for_writers(store, table);
+        status = table_wait_for_writers(store, table);
         if (status == NACRE_OK) {
             status = make_log_durable(store, table);
+        }
+        if (status == NACRE_OK) {
+            status = store_sync_values(store);
         }
         if (status == NACRE_OK) {
             status = tree_flush(collection->tree, table->memtable, table->sealed_at);
@@ -141,12 +154,27 @@ int collection_flush_one(nacre_collection *collection, bool *more)
         }
     }
     view_release(store, view);
-    if (status == NACRE_OK) {
-        view = view_hold(collection);
-        *more = oldest_sealed(view) != NULL && !atomic_load_explicit(&collection->dropped, memory_order_acquire);
-        view_release(store, view);
+    return status;
+}
+
+int collection_flush_one(nacre_collection *collection, bool *more)
+{
+    *more = false;
+    if (pthread_mutex_trylock(&collection->flush_lock) != 0) {
+        return NACRE_OK; /* whoever flushes looks again when done */
     }
+    int status = collection_flush_locked(collection);
+    if (status == NACRE_OK) {
+        struct view *view = view_hold(collection);
+        *more = oldest_sealed(view) != NULL && !atomic_load_explicit(&collection->dropped, memory_order_acquire);
+        view_release(collection->store, view);
+    }
+    struct tree_work_done flushed = collection->flushed;
+    collection->flushed.what = NULL;
     pthread_mutex_unlock(&collection->flush_lock);
+    if (flushed.what) {
+        event_work_done(collection, &flushed);
+    }
     return status;
 }
 
@@ -160,6 +188,14 @@ static size_t sealed_up_to(nacre_collection *collection, uint64_t newest)
     }
     view_release(collection->store, view);
     return count;
+}
+
+static bool has_sealed(nacre_collection *collection)
+{
+    struct view *view = view_hold(collection);
+    bool sealed = oldest_sealed(view) != NULL;
+    view_release(collection->store, view);
+    return sealed && !atomic_load_explicit(&collection->dropped, memory_order_acquire);
 }
 
 int collection_flush(nacre_collection *collection)
@@ -180,6 +216,9 @@ int collection_flush(nacre_collection *collection)
             clock_sleep_ns(200000); /* another thread is at it */
         }
         store_progress(store);
+    }
+    if (has_sealed(collection)) {
+        work_post(store, WORK_FLUSH, collection); /* sealed meanwhile; a worker that came for it found the lock taken */
     }
     if (tree_wants_work(collection->tree)) {
         work_post(store, WORK_MERGE, collection);
@@ -217,6 +256,31 @@ wal_position store_log_needed(nacre_store *store)
     return needed;
 }
 
+void store_log_pin(nacre_store *store, char name[NACRE_NAME_MAX + 1])
+{
+    const nacre_collection *pin = NULL;
+    pthread_mutex_lock(&store->collections_lock);
+    urcu_bp_read_lock();
+    pthread_mutex_lock(&store->commit_lock);
+    wal_position end = wal_end(store->wal), needed = end;
+    for (size_t i = 0; i < store->collection_count; i++) {
+        wal_position position = needed_by(store->collections[i], end);
+        pin = position < needed ? store->collections[i] : pin;
+        needed = position < needed ? position : needed;
+    }
+    pthread_mutex_unlock(&store->commit_lock);
+    urcu_bp_read_unlock();
+    memcpy(name, pin ? pin->name : "", pin ? strlen(pin->name) + 1 : 1);
+    pthread_mutex_unlock(&store->collections_lock);
+}
+
+/* Someone is reading the log this moment, or was stopped at it: then only a log that is near its limit gets shorter. Asked when the new floor is
+   in the manifest: who begins to read later finds it there. */
+static bool readers_need_log(const nacre_store *store)
+{
+    return wal_bytes(store->wal) <= store->log_limit / 2 && pins_first(&store->pins, PIN_READING + 1) == PIN_READING;
+}
+
 int store_prune_log(nacre_store *store)
 {
     if (!atomic_load_explicit(&store->log_open, memory_order_acquire)) {
@@ -225,32 +289,52 @@ int store_prune_log(nacre_store *store)
     int status = NACRE_OK;
     pthread_mutex_lock(&store->house_lock);
     wal_position needed = store_log_needed(store);
+    uint32_t held = hold_oldest_log_file(store);
+    bool is_held = held < WAL_FILE(needed);
+    atomic_store_explicit(&store->log_held_bytes, is_held ? wal_bytes_before(store->wal, WAL_FILE(needed)) : 0,
+                          memory_order_relaxed);
+    needed = is_held ? WAL_POSITION(held, 0) : needed;
+    bool waits = false;
     if (wal_oldest_file(store->wal) < WAL_FILE(needed)) {
-        /* The floor is durable before a file goes: recovery then never looks for it. */
-        struct manifest_edit edit = { .has_next_log_file = true, .next_log_file = WAL_FILE(needed) };
-        status = manifest_commit(store->manifest, &edit);
+        if (store->log_floor != WAL_FILE(needed)) {
+            /* The floor is durable before a file goes: recovery then never looks for it. */
+            struct manifest_edit edit = { .has_next_log_file = true, .next_log_file = WAL_FILE(needed) };
+            status = manifest_commit(store->manifest, &edit);
+        }
         if (status == NACRE_OK) {
+            store->log_floor = WAL_FILE(needed);
+            waits = readers_need_log(store);
+        }
+        if (status == NACRE_OK && !waits) {
             status = wal_prune(store->wal, WAL_POSITION(WAL_FILE(needed), 0));
         }
     }
+    atomic_store_explicit(&store->log_pinned, waits,
+                          memory_order_relaxed); /* looked at by the housekeeper, after this */
     pthread_mutex_unlock(&store->house_lock);
     return status;
 }
 
+uint64_t store_log_bytes(nacre_store *store)
+{
+    uint64_t bytes = wal_bytes(store->wal), held = atomic_load_explicit(&store->log_held_bytes, memory_order_relaxed);
+    return bytes > held ? bytes - held : 0;
+}
+
 /* Tables whose oldest record is in one of the files up to `last`; the active ones of live collections. */
-struct pins {
+struct log_holders {
     nacre_collection **collections;
     struct table **tables;
     size_t count;
 };
 
-static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
+static int find_holders(nacre_store *store, uint32_t last, struct log_holders *holders)
 {
     int status = NACRE_OK;
     pthread_mutex_lock(&store->collections_lock);
-    pins->collections = memory_alloc((store->collection_count + 1) * sizeof(nacre_collection *));
-    pins->tables = memory_alloc((store->collection_count + 1) * sizeof(struct table *));
-    if (!pins->collections || !pins->tables) {
+    holders->collections = memory_alloc((store->collection_count + 1) * sizeof(nacre_collection *));
+    holders->tables = memory_alloc((store->collection_count + 1) * sizeof(struct table *));
+    if (!holders->collections || !holders->tables) {
         status = NACRE_NO_MEMORY;
     }
     pthread_mutex_lock(&store->commit_lock);
@@ -258,8 +342,8 @@ static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
         nacre_collection *c = store->collections[i];
         if (c->active->first != 0 && WAL_FILE(c->active->first) <= last &&
             !atomic_load_explicit(&c->dropped, memory_order_relaxed)) {
-            pins->collections[pins->count] = c;
-            pins->tables[pins->count++] = c->active; /* compared only: it may be gone by then */
+            holders->collections[holders->count] = c;
+            holders->tables[holders->count++] = c->active; /* compared only: it may be gone by then */
         }
     }
     pthread_mutex_unlock(&store->commit_lock);
@@ -272,59 +356,21 @@ static int find_pins(nacre_store *store, uint32_t last, struct pins *pins)
 int store_enforce_log_limit(nacre_store *store)
 {
     if (!atomic_load_explicit(&store->log_open, memory_order_acquire) ||
-        wal_bytes(store->wal) <= store->log_limit / 4 * 3) {
+        store_log_bytes(store) <= store->log_limit / 4 * 3) {
         return NACRE_OK;
     }
-    struct pins pins = { 0 };
+    struct log_holders holders = { 0 };
     uint32_t oldest = wal_oldest_file(store->wal), newest = WAL_FILE(wal_end(store->wal));
-    int status = find_pins(store, oldest + (newest - oldest) / 4, &pins);
-    for (size_t i = 0; i < pins.count && status == NACRE_OK; i++) {
-        status = collection_seal(pins.collections[i], pins.tables[i]);
+    int status = find_holders(store, oldest + (newest - oldest) / 4, &holders);
+    for (size_t i = 0; i < holders.count && status == NACRE_OK; i++) {
+        status = collection_seal(holders.collections[i], holders.tables[i]);
     }
-    memory_free(pins.collections);
-    memory_free(pins.tables);
-    return status;
-}
-
-void store_reap(void *context, uint64_t segment_id)
-{
-    nacre_store *store = context;
-    pthread_mutex_lock(&store->reap_lock);
-    if (store->reap_count == store->reap_capacity) {
-        size_t capacity = store->reap_capacity ? 2 * store->reap_capacity : 64;
-        uint64_t *more = memory_realloc(store->reap_ids, capacity * sizeof *more);
-        if (more) {
-            store->reap_ids = more;
-            store->reap_capacity = capacity;
-        }
-    }
-    if (store->reap_count < store->reap_capacity) {
-        store->reap_ids[store->reap_count++] = segment_id;
-    } /* else: the next open removes what the manifest does not name */
-    pthread_mutex_unlock(&store->reap_lock);
-    if (!atomic_load_explicit(&store->stopping, memory_order_relaxed)) {
-        work_housekeep(store);
-    }
-}
-
-int store_remove_reaped(nacre_store *store)
-{
-    int status = NACRE_OK;
-    while (atomic_load_explicit(&store->reap_holds, memory_order_seq_cst) == 0) {
-        pthread_mutex_lock(&store->reap_lock);
-        bool any = store->reap_count > 0;
-        uint64_t id = any ? store->reap_ids[--store->reap_count] : 0;
-        pthread_mutex_unlock(&store->reap_lock);
-        if (!any) {
-            break;
-        }
-        int one = segment_remove_files(&store->segments, id);
-        status = status == NACRE_OK ? one : status;
-    }
+    memory_free(holders.collections);
+    memory_free(holders.tables);
     return status;
 }
 
 void store_index_wanted(void *context, void *owner)
 {
-    work_post(context, WORK_INDEX, owner);
+    work_post_indexes(context, owner);
 }

@@ -247,11 +247,10 @@ int search_count(nacre_collection *collection, const struct regex *regex, const 
     struct count count = { .regex = regex, .stop = stop, .plan = &result->plan, .threads = options->parallelism };
     *result = (struct count_result){ .threads = 1 };
     count.threads = count.threads < THREADS_MOST ? count.threads : THREADS_MOST;
-    struct view *view = view_hold(collection);
+    uint64_t sequence;
+    struct view *view = view_hold_at(collection, options->snapshot, &sequence);
     result->plan.view = view;
     result->plan.now_ms = clock_wall_ms();
-    uint64_t sequence =
-        options->snapshot ? options->snapshot->sequence : publish_visible(&collection->store->publisher);
     if (pthread_mutex_init(&count.lock, NULL) != 0) {
         return fail(NACRE_NO_MEMORY, "search: the system has no room for a mutex");
     }

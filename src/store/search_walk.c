@@ -120,7 +120,7 @@ static int look_up_batch(struct walk *w)
     int status = NACRE_OK;
     for (size_t i = 0; i < w->count; i++) {
         nacre_slice key = { w->keys.data + w->found[i].at, w->found[i].size };
-        lookups[i] = (struct lookup){ key, hash_bytes(key.data, key.size), w->plan->sequence };
+        lookups[i] = (struct lookup){ key, hash_bytes(key.data, key.size), w->plan->sequence, NULL };
         version_prefetch(w->plan->view->version, w->source->run, &lookups[i]);
     }
     for (size_t i = 0; i < w->count && status == NACRE_OK; i++) {

@@ -1,18 +1,42 @@
 /* The state of the store: ok, read_only(reason), failed(reason), and the way back. Locks: state_lock. */
 #include "base/clock.h"
 #include "base/status.h"
+#include "store/event.h"
 #include "store/store.h"
+#include <urcu/urcu-bp.h>
 
 static _Atomic unsigned fork_generation;
 
-static void count_fork(void)
+/* Whether this thread holds liburcu's locks through its fork: a child that was forked while another thread waited for readers would find them held
+   for ever. A fork from within a read (a merge operator may call anything) goes without: who waits for readers waits for this one. */
+static _Thread_local bool rcu_held;
+
+static void before_fork(void)
 {
+    rcu_held = !urcu_bp_read_ongoing();
+    if (rcu_held) {
+        urcu_bp_before_fork();
+    }
+}
+
+static void after_fork(void)
+{
+    if (rcu_held) {
+        urcu_bp_after_fork_parent();
+    }
+}
+
+static void after_fork_in_child(void)
+{
+    if (rcu_held) {
+        urcu_bp_after_fork_child();
+    }
     atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
 }
 
 static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, count_fork);
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 unsigned store_fork_generation(void)
@@ -47,9 +71,22 @@ int store_check_writable(nacre_store *store)
     return fail(NACRE_READ_ONLY, "the store is read-only: %s", reason);
 }
 
+int store_check_freeing(nacre_store *store)
+{
+    bool goes_on = atomic_load_explicit(&store->space_low, memory_order_acquire) &&
+                   atomic_load_explicit(&store->state, memory_order_acquire) == NACRE_STATE_READ_ONLY &&
+                   atomic_load_explicit(&store->state_cause, memory_order_relaxed) == NACRE_NO_SPACE &&
+                   !atomic_load_explicit(&store->log_failed, memory_order_acquire);
+    return goes_on ? NACRE_OK : store_check_writable(store);
+}
+
 void store_set_state(nacre_store *store, nacre_state state, int cause, const char *reason)
 {
     char text[sizeof store->state_reason];
+    if (state == NACRE_STATE_READ_ONLY && cause == NACRE_NO_SPACE && !store->read_only &&
+        atomic_load_explicit(&store->state, memory_order_acquire) == NACRE_STATE_OK) {
+        reserve_give_up(store); /* who sees the state finds the room */
+    }
     pthread_mutex_lock(&store->state_lock);
     int now = atomic_load_explicit(&store->state, memory_order_relaxed);
     bool worse = (int)state > now || state == NACRE_STATE_OK;
@@ -64,10 +101,7 @@ void store_set_state(nacre_store *store, nacre_state state, int cause, const cha
     memcpy(text, store->state_reason, sizeof text);
     pthread_mutex_unlock(&store->state_lock);
     if (worse) {
-        static const char *const names[] = { "ok", "read_only", "failed" };
-        char escaped[2 * sizeof text];
-        log_line(store->logger, state == NACRE_STATE_OK ? NACRE_LOG_INFO : NACRE_LOG_ERROR, "state",
-                 "\"state\":\"%s\",\"reason\":\"%s\"", names[state], log_escape(text, escaped, sizeof escaped));
+        event_state(store, state, cause, text);
         store_progress(store);
     }
 }
@@ -89,8 +123,12 @@ static int flush_collection(nacre_collection *collection, void *context)
    visible then, as they are durable now. */
 static int leave_failed_log(nacre_store *store)
 {
+    int status = value_log_recover(store->values); /* memtables point there */
+    if (status != NACRE_OK) {
+        return status;
+    }
     pthread_mutex_lock(&store->commit_lock);
-    int status = wal_recover_from_failure(store->wal);
+    status = wal_recover_from_failure(store->wal);
     pthread_mutex_unlock(&store->commit_lock);
     if (status != NACRE_OK) {
         return fail_context(status, "a new log file could not be made");
@@ -131,11 +169,14 @@ int store_resume(nacre_store *store)
     if ((status = wal_prepare(store->wal, 0)) != NACRE_OK) {
         return status;
     }
+    atomic_store_explicit(&store->space_low, false, memory_order_relaxed);
     store_set_state(store, NACRE_STATE_OK, NACRE_OK, "");
+    reserve_make(store);
     pthread_mutex_lock(&store->collections_lock);
     for (size_t i = 0; i < store->collection_count; i++) {
         work_post(store, WORK_FLUSH, store->collections[i]);
         work_post(store, WORK_MERGE, store->collections[i]);
+        work_post_indexes(store, store->collections[i]); /* which waited for room */
     }
     pthread_mutex_unlock(&store->collections_lock);
     work_housekeep(store);

@@ -36,3 +36,25 @@ const char *stats_text(enum stats_counter counter)
 {
     return texts[counter];
 }
+
+const char *stall_reason_text(enum stall_reason reason)
+{
+    static const char *const reasons[STALL_REASONS] = { "",
+                                                        "memtables wait for their flush",
+                                                        "merges are behind",
+                                                        "the log is near its limit",
+                                                        "the next file of the log is not ready",
+                                                        "too many commits are under way" };
+    return reasons[reason];
+}
+
+void stats_add_stall(struct stats *stats, enum stall_reason reason, uint64_t ns)
+{
+    stats_add(stats, STATS_stalls, 1);
+    stats_add(stats, STATS_stall_ns, ns);
+    if (reason != STALL_NONE) {
+        unsigned first = STATS_stalls_memtables + 2 * ((unsigned)reason - STALL_MEMTABLES);
+        stats_add(stats, (enum stats_counter)first, 1);
+        stats_add(stats, (enum stats_counter)(first + 1), ns);
+    }
+}

@@ -1,5 +1,6 @@
 /* The tuning table's values, their file and their JSON (see tuning.h). */
 #include "store/tuning.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include <errno.h>
@@ -7,10 +8,10 @@
 #include <stdlib.h>
 
 struct parameter {
-    const char *name, *unit, *text;
+    const char *name, *unit, *text, *wrong;
     uint64_t value, least, most;
 };
-#define TUNING_ROW(name, unit, value, least, most, text) { #name, unit, text, value, least, most },
+#define TUNING_ROW(name, unit, value, least, most, text, wrong) { #name, unit, text, wrong, value, least, most },
 static const struct parameter parameters[TUNING_COUNT] = { TUNING_TABLE(TUNING_ROW) };
 
 static int find(const char *name, size_t *index)
@@ -53,35 +54,71 @@ static int load_object(struct tuning *t, json_t *root, const char *path)
     return NACRE_OK;
 }
 
-int tuning_load(struct tuning *t, const nacre_os *os, const char *store_path)
+static int load_text(struct tuning *t, const struct buffer *text, const char *path)
 {
-    for (size_t i = 0; i < TUNING_COUNT; i++) {
-        atomic_init(&t->values[i], parameters[i].value);
-        t->set[i] = false;
-    }
+    json_error_t detail;
+    json_t *root = json_loadb((const char *)text->data, text->size, JSON_REJECT_DUPLICATES, &detail);
+    int status = json_is_object(root) ? load_object(t, root, path)
+                                      : fail(NACRE_CORRUPT, "%s: line %d: %s; mend or remove the file", path,
+                                             detail.line, root ? "no object" : detail.text);
+    json_decref(root);
+    return status;
+}
+
+static int load(struct tuning *t, const nacre_os *os, const char *store_path)
+{
     char path[OS_PATH_MAX];
+    struct buffer text = { 0 };
     int status = os_path(path, store_path, "tuning.json");
     if (status != NACRE_OK) {
         return status;
     }
-    struct buffer text = { 0 };
-    json_t *root = NULL;
-    json_error_t detail;
     status = os_read_file(os, path, 1 << 20, &text);
-    if (status != NACRE_OK) {
-        status = status == NACRE_NOT_FOUND ? NACRE_OK : status;
-        goto done;
+    uint64_t hash = status == NACRE_OK ? hash_bytes(text.data, text.size) | 1 : 0;
+    if (status == NACRE_OK && hash == t->text_hash) {
+        status = NACRE_EXISTS;
+    } else if (status == NACRE_OK) {
+        t->text_hash = hash;
+        status = load_text(t, &text, path);
+    } else if (status == NACRE_NOT_FOUND) {
+        t->text_hash = 0;
+        status = NACRE_OK;
     }
-    root = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &detail);
-    if (!json_is_object(root)) {
-        status = fail(NACRE_CORRUPT, "%s: line %d: %s; mend or remove the file", path, detail.line,
-                      root ? "no object" : detail.text);
-        goto done;
-    }
-    status = load_object(t, root, path);
-done:
-    json_decref(root);
     buffer_free(&text);
+    return status;
+}
+
+static void set_defaults(struct tuning *t)
+{
+    for (size_t i = 0; i < TUNING_COUNT; i++) {
+        atomic_init(&t->values[i], parameters[i].value);
+        atomic_init(&t->chosen[i], 0);
+        t->set[i] = false;
+    }
+}
+
+int tuning_load(struct tuning *t, const nacre_os *os, const char *store_path)
+{
+    set_defaults(t);
+    t->text_hash = 0;
+    return load(t, os, store_path);
+}
+
+int tuning_reload(struct tuning *t, const nacre_os *os, const char *store_path)
+{
+    struct tuning fresh = { .text_hash = t->text_hash };
+    set_defaults(&fresh);
+    int status = load(&fresh, os, store_path);
+    if (status == NACRE_OK && fresh.text_hash == t->text_hash) {
+        return NACRE_EXISTS; /* missing as before */
+    }
+    pthread_mutex_lock(&t->lock);
+    t->text_hash = fresh.text_hash; /* a bad one is not read again and again */
+    for (size_t i = 0; i < TUNING_COUNT && status == NACRE_OK; i++) {
+        atomic_store_explicit(&t->values[i], tuning_get(&fresh, (enum tuning_name)i), memory_order_relaxed);
+        t->set[i] = fresh.set[i];
+    }
+    pthread_mutex_unlock(&t->lock);
     return status;
 }
 
@@ -126,6 +163,57 @@ static int parse(size_t index, const char *text, uint64_t *value, bool *by_user)
     return check(index, number);
 }
 
+/* The memory is shared by one choice, of the cache: whoever sets the size of memtables has shared it. Lock held. */
+static bool is_users(const struct tuning *t, enum tuning_name name)
+{
+    return t->set[name] || (name == TUNING_cache_bytes && t->set[TUNING_seal_bytes]);
+}
+
+/* Choices go where the user has set something, and all of them with the autotuner. Lock held. */
+static void drop_choices(struct tuning *t)
+{
+    for (size_t i = 0; i < TUNING_COUNT; i++) {
+        if (!tuning_get(t, TUNING_autotune) || is_users(t, (enum tuning_name)i)) {
+            atomic_store_explicit(&t->chosen[i], 0, memory_order_relaxed);
+        }
+    }
+}
+
+bool tuning_choose(struct tuning *t, enum tuning_name name, uint64_t value)
+{
+    pthread_mutex_lock(&t->lock);
+    bool may = value == 0 || (tuning_get(t, TUNING_autotune) && !is_users(t, name) && value >= parameters[name].least &&
+                              value <= parameters[name].most);
+    if (may) {
+        atomic_store_explicit(&t->chosen[name], value, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return may;
+}
+
+bool tuning_is_set(struct tuning *t, enum tuning_name name)
+{
+    pthread_mutex_lock(&t->lock);
+    bool set = is_users(t, name);
+    pthread_mutex_unlock(&t->lock);
+    return set;
+}
+
+const char *tuning_name_of(enum tuning_name name)
+{
+    return parameters[name].name;
+}
+
+uint64_t tuning_least(enum tuning_name name)
+{
+    return parameters[name].least;
+}
+
+uint64_t tuning_most(enum tuning_name name)
+{
+    return parameters[name].most;
+}
+
 int tuning_set(struct tuning *t, const nacre_os *os, const char *store_path, const char *name, const char *value,
                enum tuning_name *which)
 {
@@ -145,6 +233,8 @@ int tuning_set(struct tuning *t, const nacre_os *os, const char *store_path, con
     if (status != NACRE_OK) {
         atomic_store_explicit(&t->values[index], before, memory_order_relaxed);
         t->set[index] = set_before;
+    } else {
+        drop_choices(t);
     }
     pthread_mutex_unlock(&t->lock);
     *which = (enum tuning_name)index;
@@ -158,13 +248,14 @@ int tuning_json(struct tuning *t, char **json)
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < TUNING_COUNT && status == NACRE_OK; i++) {
         const struct parameter *p = &parameters[i];
-        status = buffer_append_format(&text,
-                                      "%s\"%s\":{\"value\":%llu,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,"
-                                      "\"most\":%llu,\"set\":%s,\"text\":\"%s\"}",
-                                      i ? "," : "", p->name,
-                                      (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed),
-                                      p->unit, (unsigned long long)p->value, (unsigned long long)p->least,
-                                      (unsigned long long)p->most, t->set[i] ? "true" : "false", p->text);
+        status = buffer_append_format(
+            &text,
+            "%s\"%s\":{\"value\":%llu,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,"
+            "\"most\":%llu,\"set\":%s,\"chosen\":%llu,\"text\":\"%s\",\"wrong_when\":\"%s\"}",
+            i ? "," : "", p->name, (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed),
+            p->unit, (unsigned long long)p->value, (unsigned long long)p->least, (unsigned long long)p->most,
+            t->set[i] ? "true" : "false", (unsigned long long)atomic_load_explicit(&t->chosen[i], memory_order_relaxed),
+            p->text, p->wrong);
     }
     pthread_mutex_unlock(&t->lock);
     if (status == NACRE_OK) {

@@ -6,8 +6,9 @@
 
 struct cell {
     nacre_store *store;
-    struct view *view; /* NULL: the bytes are a copy, behind the cell */
-    struct pin pin;
+    bool large; /* more than VALUE_COPY_MOST bytes of copy: not kept */
+    struct view *view;
+    struct pin pin; /* without it and a view the bytes are a copy, behind the cell */
     struct cell *next;
     uint8_t bytes[];
 };
@@ -44,12 +45,25 @@ static struct cell *take_cell(void)
         kept.count--;
         return cell;
     }
-    return memory_alloc(sizeof *cell + VALUE_COPY_MOST);
+    cell = memory_alloc(sizeof *cell + VALUE_COPY_MOST);
+    if (cell) {
+        cell->large = false;
+    }
+    return cell;
+}
+
+static struct cell *make_large_cell(size_t bytes)
+{
+    struct cell *cell = memory_alloc(sizeof *cell + bytes);
+    if (cell) {
+        cell->large = true;
+    }
+    return cell;
 }
 
 static void keep_cell(struct cell *cell)
 {
-    if (kept.count >= CELLS_KEPT) {
+    if (kept.count >= CELLS_KEPT || cell->large) {
         memory_free(cell);
         return;
     }
@@ -65,12 +79,13 @@ static void keep_cell(struct cell *cell)
 
 int value_copy(nacre_store *store, nacre_slice bytes, nacre_value *value)
 {
-    struct cell *cell = take_cell();
+    struct cell *cell = bytes.size <= VALUE_COPY_MOST ? take_cell() : make_large_cell(bytes.size);
     if (!cell) {
         return NACRE_NO_MEMORY;
     }
     cell->store = store;
     cell->view = NULL;
+    cell->pin.release = NULL;
     if (bytes.size) {
         memcpy(cell->bytes, bytes.data, bytes.size);
     }
@@ -101,11 +116,10 @@ void value_release(nacre_value *value)
     if (!cell) {
         return;
     }
-    if (cell->view) {
-        nacre_store *store = cell->store;
+    if (cell->view || cell->pin.release) {
         pin_release(&cell->pin);
-        view_release(store, cell->view);
-        stats_add(&store->stats, STATS_values_released, 1);
+        view_release(cell->store, cell->view);
+        stats_add(&cell->store->stats, STATS_values_released, 1);
     }
     keep_cell(cell);
 }

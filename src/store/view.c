@@ -3,8 +3,10 @@
    reader nor a writer ever pays for freeing memtables or segments.
    Locks: view_lock around load, build and swap. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/memory.h"
-#include "store/store.h"
+#include "store/values.h"
+#include "tree/version_build.h"
 #include <urcu/urcu-bp.h>
 
 struct view *view_alloc(size_t tables)
@@ -16,13 +18,15 @@ struct view *view_alloc(size_t tables)
     return view;
 }
 
-int table_create(nacre_store *store, const struct kind *kind, struct table **table)
+int table_create(const nacre_collection *collection, struct table **table)
 {
     struct table *fresh = memory_zalloc(sizeof *fresh);
     if (!fresh) {
         return NACRE_NO_MEMORY;
     }
-    int status = memtable_create(store->chunks, kind->match_cursor != NULL, &fresh->memtable);
+    struct memtable_options options = { .searched = collection->kind->match_cursor != NULL,
+                                        .vector_bytes = collection->vector_bytes };
+    int status = memtable_create(collection->store->chunks, &options, &fresh->memtable);
     if (status != NACRE_OK) {
         memory_free(fresh);
         return status;
@@ -37,26 +41,74 @@ void table_release(struct table *table)
     /* acq_rel: the last one sees all that the others did with it. */
     if (table && atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) == 1) {
         memtable_unref(table->memtable);
+        table_release_values(table);
         memory_free(table);
     }
 }
 
-static void table_hold(struct table *table)
+void table_hold(struct table *table)
 {
     atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
 }
 
+/* A collection that a snapshot's set does not have yet is shown as it is now, where all is newer than the snapshot. */
+static struct view *view_in_set(nacre_collection *collection, const nacre_snapshot *snapshot, uint64_t *sequence)
+{
+    /* Acquire: pairs with view_set_install. */
+    struct view_set *shown = atomic_load_explicit(&collection->store->reader.shown, memory_order_acquire);
+    if (snapshot) {
+        *sequence = snapshot->sequence;
+        return collection->slot < snapshot->views->count ? snapshot->views->views[collection->slot]
+                                                         : shown->views[collection->slot];
+    }
+    *sequence = atomic_load_explicit(&shown->sequence, memory_order_acquire); /* pairs with the release in reader.c */
+    return shown->views[collection->slot];
+}
+
+/* A commit that is visible is in the memtables of the view, or in none: in a newer memtable, with all that is newer. An ingest is in a newer version
+   alone, below commits that are newer than it. So the view must be the one there was when the visible sequence was read. */
+struct view *view_at(nacre_collection *collection, const nacre_snapshot *snapshot, uint64_t *sequence)
+{
+    if (collection->store->read_only) {
+        return view_in_set(collection, snapshot, sequence);
+    }
+    for (;;) {
+        struct view *view = atomic_load_explicit(&collection->view, memory_order_acquire); /* pairs with swap_view */
+        if (snapshot) {
+            *sequence = snapshot->sequence;
+            return view;
+        }
+        *sequence = publish_visible(&collection->store->publisher);
+        /* Acquire, above: this look comes after. What was replaced does not come back within a read section. */
+        if (__builtin_expect(atomic_load_explicit(&collection->view, memory_order_acquire) == view, 1)) {
+            return view;
+        }
+    }
+}
+
+struct view *view_hold_at(nacre_collection *collection, const nacre_snapshot *snapshot, uint64_t *sequence)
+{
+    urcu_bp_read_lock();
+    struct view *view = view_at(collection, snapshot, sequence);
+    /* Never zero here: the collection's own reference, or the set's, goes only after a grace period. */
+    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
+    urcu_bp_read_unlock();
+    return view;
+}
+
 struct view *view_of(nacre_collection *collection)
 {
-    return atomic_load_explicit(&collection->view, memory_order_acquire); /* pairs with swap_view */
+    uint64_t sequence;
+    return collection->store->read_only
+               ? view_in_set(collection, NULL, &sequence)
+               : atomic_load_explicit(&collection->view, memory_order_acquire); /* pairs with swap_view */
 }
 
 struct view *view_hold(nacre_collection *collection)
 {
     urcu_bp_read_lock();
     struct view *view = view_of(collection);
-    /* Never zero here: the collection's own reference goes only after a grace period. */
-    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed); /* as in view_hold_at */
     urcu_bp_read_unlock();
     return view;
 }
@@ -75,12 +127,17 @@ static void retire(nacre_store *store, struct view *view)
    through one list: `references` is only dropped by who puts it there for the second kind after the grace period. */
 void view_release(nacre_store *store, struct view *view)
 {
-    if (view && atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) == 1) {
+    if (!view || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (store->read_only) {
+        view_free(view); /* its sets went, after a grace period: nobody can find it */
+    } else {
         retire(store, view);
     }
 }
 
-static void view_free(struct view *view)
+void view_free(struct view *view)
 {
     for (uint32_t i = 0; i < view->table_count; i++) {
         table_release(view->tables[i]);
@@ -88,10 +145,11 @@ static void view_free(struct view *view)
     if (view->version) {
         version_unref(view->version);
     }
+    reader_pin_unref(view->pin);
     memory_free(view);
 }
 
-void views_free_retired(nacre_store *store)
+static void free_retired(nacre_store *store)
 {
     struct view *view = atomic_exchange_explicit(&store->retired_views, NULL, memory_order_acq_rel);
     struct gap *gaps = NULL;
@@ -124,6 +182,72 @@ void views_free_retired(nacre_store *store)
     }
 }
 
+void views_free_retired(nacre_store *store)
+{
+    pthread_mutex_lock(&store->retire_lock);
+    free_retired(store);
+    pthread_mutex_unlock(&store->retire_lock);
+}
+
+uint64_t view_oldest_operand(void *context, void *owner)
+{
+    const nacre_store *store = context;
+    uint64_t oldest = SEQUENCE_MAX;
+    if (store->read_only) {
+        return oldest; /* merges are the writer's */
+    }
+    urcu_bp_read_lock();
+    const struct view *view = view_of(owner);
+    for (uint32_t i = 0; view && i < view->table_count; i++) {
+        uint64_t clock = memtable_oldest_clock(view->tables[i]->memtable);
+        oldest = clock < oldest ? clock : oldest;
+    }
+    urcu_bp_read_unlock();
+    return oldest;
+}
+
+/* Runs that were flushed since `base` was made: those of level 0 that it does not have, which are the newest. */
+static size_t count_newer_runs(const struct version *v, const struct version *base)
+{
+    const struct run *newest = base->run_count && base->runs[0].level == 0 ? &base->runs[0] : NULL;
+    size_t count = 0;
+    while (count < v->run_count && v->runs[count].level == 0 && !(newest && v->runs[count].id <= newest->id)) {
+        count++;
+    }
+    return count;
+}
+
+bool view_has_operands(void *context, void *owner, const struct version *base, nacre_slice key)
+{
+    (void)context;
+    const struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = SEQUENCE_MAX };
+    bool found = false, operand = false;
+    urcu_bp_read_lock();
+    const struct view *view = view_of(owner);
+    for (uint32_t i = 0; i < view->table_count && !found; i++) {
+        struct entry entry;
+        found = memtable_get(view->tables[i]->memtable, key, SEQUENCE_MAX, &entry);
+        operand = found && entry.type == ENTRY_MERGE;
+    }
+    operand = operand || version_may_have_operands(view->version, count_newer_runs(view->version, base), &lookup);
+    urcu_bp_read_unlock();
+    return operand;
+}
+
+uint64_t view_covering(const struct view *view, nacre_slice key, uint64_t sequence)
+{
+    uint64_t newest = 0;
+    for (uint32_t i = 0; i < view->table_count; i++) {
+        uint64_t range = memtable_covering(view->tables[i]->memtable, key, sequence);
+        newest = range > newest ? range : newest;
+    }
+    if (view->version->has_ranges) {
+        uint64_t range = version_covering(view->version, key, sequence, NULL);
+        newest = range > newest ? range : newest;
+    }
+    return newest;
+}
+
 static void swap_view(nacre_collection *collection, struct view *fresh)
 {
     /* Release: pairs with view_of. */
@@ -142,6 +266,10 @@ int view_install_first(nacre_collection *collection, struct table *active, struc
     view->version = version;
     view->table_count = 1;
     view->tables[0] = active;
+    view->pin = collection->store->reader.pin;
+    if (view->pin) {
+        reader_pin_ref(view->pin);
+    }
     collection->active = active;
     swap_view(collection, view);
     return NACRE_OK;
@@ -217,4 +345,28 @@ void view_empty(nacre_collection *collection, struct table *empty)
     swap_view(collection, view);
     pthread_mutex_unlock(&collection->view_lock);
     pthread_mutex_unlock(&store->commit_lock);
+}
+
+int view_replace(nacre_collection *collection, struct table *const *tables, size_t count, struct version *version)
+{
+    struct view *view = view_alloc(count);
+    if (!view) {
+        version_unref(version);
+        return NACRE_NO_MEMORY;
+    }
+    nacre_store *store = collection->store;
+    view->version = version;
+    view->table_count = (uint32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        view->tables[i] = tables[i];
+        table_hold(tables[i]);
+    }
+    view->pin = store->reader.pin;
+    if (view->pin) {
+        reader_pin_ref(view->pin);
+    }
+    collection->active = view->tables[0];
+    store->reader.changed = true;
+    view_release(store, atomic_exchange_explicit(&collection->view, view, memory_order_acq_rel));
+    return NACRE_OK;
 }

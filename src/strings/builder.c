@@ -265,8 +265,9 @@ static int index_block(struct string_index_builder *index, const struct key_bloc
     return status == NACRE_OK ? buffer_append(before, walk->key.data, walk->key.size) : status;
 }
 
-int strings_build_index(void *reader, struct container_writer *out)
+int strings_build_index(void *reader, const struct index_job *job, struct container_writer *out)
 {
+    (void)job; /* one thread, and little time and memory */
     struct strings_reader *r = reader;
     struct string_index_builder *index = NULL;
     struct key_block_walk walk = { 0 };

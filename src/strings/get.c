@@ -41,8 +41,12 @@ int strings_get(void *reader, const struct lookup *lookup, struct entry *entry, 
     if (r->blocks == 0)
         return NACRE_NOT_FOUND;
     struct string_index *x = strings_index(r);
-    if (x && !string_index_may_have_key(x, lookup->hash))
-        return NACRE_NOT_FOUND;
+    if (x) {
+        bool may_have = string_index_may_have_key(x, lookup->hash);
+        lookup_note_filter(lookup, may_have);
+        if (!may_have)
+            return NACRE_NOT_FOUND;
+    }
     struct key_block b;
     bool equal;
     uint32_t block = block_trie_find(&r->trie, lookup->key);

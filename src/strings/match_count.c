@@ -27,7 +27,7 @@ static bool is_live(const struct versions_view *v, uint32_t key, const struct se
         struct entry e;
         versions_entry(v, version, &e);
         if (e.sequence <= search->snapshot)
-            return e.type == ENTRY_PUT && (e.expiry_ms == 0 || e.expiry_ms > search->now_ms);
+            return e.type != ENTRY_DELETE && (e.expiry_ms == 0 || e.expiry_ms > search->now_ms);
     }
     return false;
 }

@@ -65,6 +65,12 @@ void strings_close(void *reader)
     memory_free(r);
 }
 
+void strings_give_sequence(void *reader, uint64_t sequence)
+{
+    struct strings_reader *r = reader;
+    r->base_sequence = r->greatest_sequence = sequence; /* settled entries are 0 away from it */
+}
+
 /* ---- the directory; the lock is held ---- */
 
 static int misfit(const struct strings_reader *r, const char *what, uint32_t block, uint64_t found)
@@ -157,13 +163,8 @@ static int load(struct strings_reader *r)
     if (status != NACRE_OK)
         return status;
     size_t words = ((size_t)r->blocks + 31) / 32;
-    _Atomic uint64_t *checked = memory_alloc(words * sizeof *checked);
-    if (!checked)
-        return NACRE_NO_MEMORY;
-    for (size_t i = 0; i < words; i++)
-        atomic_init(&checked[i], 0);
-    r->checked = checked;
-    return NACRE_OK;
+    r->checked = memory_zalloc(words * sizeof *r->checked);
+    return r->checked ? NACRE_OK : NACRE_NO_MEMORY;
 }
 
 int strings_load(struct strings_reader *r)

@@ -156,6 +156,7 @@ int strings_verify_versions(struct strings_reader *, uint32_t block, struct buff
 /* The table's functions. */
 int strings_open(struct container *, struct block_cache *, void **reader);
 void strings_close(void *reader);
+void strings_give_sequence(void *reader, uint64_t sequence);
 int strings_attach_index(void *reader, struct container *index);
 bool strings_index_is_good(const void *reader);
 void strings_prefetch(const void *reader, const struct lookup *);
@@ -164,10 +165,11 @@ bool strings_may_have_key(void *reader, const struct lookup *);
 bool strings_may_have_prefix(void *reader, nacre_slice prefix);
 int strings_cursor_create(void *reader, struct cursor **);
 int strings_sample_keys(void *reader, size_t count, struct buffer *keys, size_t *made);
-int strings_build_index(void *reader, struct container_writer *index);
+int strings_build_index(void *reader, const struct index_job *, struct container_writer *index);
 int strings_verify(void *reader, uint64_t *entries);
 int strings_dump(void *reader, void (*line)(void *context, const char *json), void *context);
 uint64_t strings_memory(const void *reader);
+int strings_salvage(const struct wreck *, const struct salvage_sink *); /* salvage.c */
 int strings_match_cursor(void *reader, struct search *, nacre_slice begin, nacre_slice end, struct cursor **);
 int strings_match_count(void *reader, struct search *, nacre_slice begin, nacre_slice end, uint64_t *live);
 

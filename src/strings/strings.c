@@ -12,6 +12,7 @@ const struct kind kind_strings = {
     .builder_free = strings_builder_free,
     .open = strings_open,
     .close = strings_close,
+    .give_sequence = strings_give_sequence,
     .attach_index = strings_attach_index,
     .index_is_good = strings_index_is_good,
     .prefetch = strings_prefetch,
@@ -24,6 +25,7 @@ const struct kind kind_strings = {
     .verify = strings_verify,
     .dump = strings_dump,
     .memory = strings_memory,
+    .salvage = strings_salvage,
     .match_cursor = strings_match_cursor,
     .match_count = strings_match_count,
 };

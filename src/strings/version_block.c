@@ -38,6 +38,8 @@ static uint64_t lay_out(struct versions_view *v, const uint8_t *raw)
     at += count * v->sequence_bytes;
     uint64_t deletes = at;
     at += v->flags & VERSIONS_DELETES ? (count + 7) / 8 : 0;
+    uint64_t specials = at;
+    at += v->flags & VERSIONS_SPECIALS ? (count + 7) / 8 : 0;
     uint64_t expiries = at;
     at += count * v->expiry_bytes;
     uint64_t ends = at;
@@ -47,6 +49,7 @@ static uint64_t lay_out(struct versions_view *v, const uint8_t *raw)
     v->afters = raw + afters;
     v->sequences = raw + sequences;
     v->deletes = raw + deletes;
+    v->specials = raw + specials;
     v->expiries = raw + expiries;
     v->ends = raw + ends;
     v->values = raw + at;
@@ -89,8 +92,8 @@ const char *version_block_check(const uint8_t *raw, size_t size, uint32_t keys)
         return "raw size";
     if (load_u16(raw + 20) != keys)
         return "number of keys";
-    if ((raw[23] & ~(VERSIONS_COUNTED | VERSIONS_DELETES)) || raw[24] > 8 || raw[25] > 8 || raw[26] > 4 ||
-        raw[26] == 3 || memcmp(raw + 27, zeros, sizeof zeros) != 0)
+    if ((raw[23] & ~(VERSIONS_COUNTED | VERSIONS_DELETES | VERSIONS_SPECIALS)) || raw[24] > 8 || raw[25] > 8 ||
+        raw[26] > 4 || raw[26] == 3 || memcmp(raw + 27, zeros, sizeof zeros) != 0)
         return "flags";
     if (lay_out(&v, raw) > size)
         return "columns";
@@ -108,11 +111,19 @@ void versions_of_key(const struct versions_view *v, uint32_t i, uint32_t *first,
     }
 }
 
+static uint8_t type_of(const struct versions_view *v, uint32_t version)
+{
+    static const uint8_t types[4] = { ENTRY_PUT, ENTRY_DELETE, ENTRY_POINTER, ENTRY_MERGE };
+    uint32_t type = v->flags & VERSIONS_DELETES ? v->deletes[version / 8] >> (version % 8) & 1u : 0;
+    if (v->flags & VERSIONS_SPECIALS)
+        type |= (v->specials[version / 8] >> (version % 8) & 1u) << 1;
+    return types[type];
+}
+
 void versions_entry(const struct versions_view *v, uint32_t version, struct entry *e)
 {
     e->sequence = v->base_sequence + unzigzag(column_at(v->sequences, v->sequence_bytes, version));
-    e->type =
-        (v->flags & VERSIONS_DELETES) && (v->deletes[version / 8] >> (version % 8) & 1) ? ENTRY_DELETE : ENTRY_PUT;
+    e->type = type_of(v, version);
     uint64_t expiry = column_at(v->expiries, v->expiry_bytes, version);
     e->expiry_ms = expiry ? expiry - 1 + v->expiry_base : 0;
     if (v->end_bytes) {

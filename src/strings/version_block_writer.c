@@ -6,21 +6,19 @@
 #include "base/varint.h"
 #include "segment/block_sum.h"
 
-#define COMPRESSION_MISSES 8u  /* so many blocks in a row that did not shrink, and only every */
-#define COMPRESSION_PAUSE  15u /* 16th is tried until one does */
-#define VALUES_MOST        (UINT32_MAX - (1u << 20))
+#define VALUES_MOST (UINT32_MAX - (1u << 20))
 
 /* How the columns will be. */
 struct columns {
     uint8_t sequence_bytes, expiry_bytes, end_bytes;
-    bool counted, deletes;
+    bool counted, deletes, specials;
     uint64_t expiry_base;
 };
 
 int version_block_writer_init(struct version_block_writer *w, enum compression codec)
 {
-    *w = (struct version_block_writer){ .codec = codec, .plain = true, .newest_plain = true };
-    return codec == COMPRESSION_NONE ? NACRE_OK : compressor_create(codec, &w->compressor);
+    *w = (struct version_block_writer){ .plain = true, .newest_plain = true };
+    return block_packer_init(&w->packer, codec);
 }
 
 void version_block_writer_free(struct version_block_writer *w)
@@ -28,8 +26,7 @@ void version_block_writer_free(struct version_block_writer *w)
     memory_free(w->pending);
     buffer_free(&w->values);
     buffer_free(&w->block);
-    buffer_free(&w->packed);
-    compressor_free(w->compressor);
+    block_packer_free(&w->packer);
 }
 
 static int grow_pending(struct version_block_writer *w)
@@ -57,8 +54,8 @@ int version_block_writer_add(struct version_block_writer *w, const struct entry 
         if (status != NACRE_OK)
             return status;
     }
-    bool alive = e->type == ENTRY_PUT && e->expiry_ms == 0;
-    if (!new_key || !alive || e->value.size || e->sequence != w->base_sequence)
+    bool alive = e->type != ENTRY_DELETE && e->expiry_ms == 0;
+    if (!new_key || !alive || e->type != ENTRY_PUT || e->value.size || e->sequence != w->base_sequence)
         w->plain = false;
     if (new_key && !alive)
         w->newest_plain = false;
@@ -66,6 +63,17 @@ int version_block_writer_add(struct version_block_writer *w, const struct entry 
     w->pending[w->count++] = (struct pending_version){ e->sequence, e->expiry_ms, (uint32_t)w->values.size, e->type };
     w->afters[w->keys - 1] = (uint32_t)w->count;
     return NACRE_OK;
+}
+
+/* The bits of a type: version_block.h. */
+static bool is_lower(uint8_t type)
+{
+    return type == ENTRY_DELETE || type == ENTRY_MERGE;
+}
+
+static bool is_special(uint8_t type)
+{
+    return type == ENTRY_POINTER || type == ENTRY_MERGE;
 }
 
 static uint8_t bytes_of(uint64_t most)
@@ -80,7 +88,8 @@ static struct columns measure(const struct version_block_writer *w)
     for (size_t i = 0; i < w->count; i++) {
         const struct pending_version *p = &w->pending[i];
         sequences |= zigzag(p->sequence - w->base_sequence);
-        c.deletes |= p->type == ENTRY_DELETE;
+        c.deletes |= is_lower(p->type);
+        c.specials |= is_special(p->type);
         if (p->expiry_ms && p->expiry_ms < c.expiry_base)
             c.expiry_base = p->expiry_ms;
         if (p->expiry_ms > expiry_most)
@@ -104,6 +113,15 @@ static inline uint8_t *put_number(uint8_t *at, uint64_t number, uint8_t width)
     return at + width;
 }
 
+/* A bit per version. Returns where it ends. */
+static uint8_t *put_bits(const struct version_block_writer *w, bool (*is_set)(uint8_t type), uint8_t *at)
+{
+    memset(at, 0, (w->count + 7) / 8);
+    for (size_t i = 0; i < w->count; i++)
+        at[i / 8] = (uint8_t)(at[i / 8] | is_set(w->pending[i].type) << (i % 8));
+    return at + (w->count + 7) / 8;
+}
+
 /* The columns and the values. */
 static void put_body(const struct version_block_writer *w, const struct columns *c, uint8_t *at)
 {
@@ -113,12 +131,10 @@ static void put_body(const struct version_block_writer *w, const struct columns 
     }
     for (size_t i = 0; i < w->count && c->sequence_bytes; i++)
         at = put_number(at, zigzag(w->pending[i].sequence - w->base_sequence), c->sequence_bytes);
-    if (c->deletes) {
-        memset(at, 0, (w->count + 7) / 8);
-        for (size_t i = 0; i < w->count; i++)
-            at[i / 8] = (uint8_t)(at[i / 8] | (w->pending[i].type == ENTRY_DELETE) << (i % 8));
-        at += (w->count + 7) / 8;
-    }
+    if (c->deletes)
+        at = put_bits(w, is_lower, at);
+    if (c->specials)
+        at = put_bits(w, is_special, at);
     for (size_t i = 0; i < w->count && c->expiry_bytes; i++) {
         uint64_t expiry = w->pending[i].expiry_ms;
         at = put_number(at, expiry ? expiry - c->expiry_base + 1 : 0, c->expiry_bytes);
@@ -131,36 +147,8 @@ static void put_body(const struct version_block_writer *w, const struct columns 
 
 static size_t body_size(const struct version_block_writer *w, const struct columns *c)
 {
-    return (c->counted ? 4 * (size_t)w->keys : 0) + (c->deletes ? (w->count + 7) / 8 : 0) +
+    return (c->counted ? 4 * (size_t)w->keys : 0) + ((size_t)c->deletes + c->specials) * ((w->count + 7) / 8) +
            w->count * ((size_t)c->sequence_bytes + c->expiry_bytes + c->end_bytes) + w->values.size;
-}
-
-/* Tries to pack what follows the header into w->packed; *size = 0 when it does not pay. */
-static int try_compress(struct version_block_writer *w, size_t raw_size, size_t *size)
-{
-    *size = 0;
-    if (!w->compressor || raw_size > CODEC_RAW_MAX)
-        return NACRE_OK;
-    if (w->skip) {
-        w->skip--;
-        return NACRE_OK;
-    }
-    size_t body = raw_size - VERSION_BLOCK_HEADER, limit = raw_size - raw_size / 8, packed = 0;
-    buffer_clear(&w->packed);
-    int status = buffer_reserve(&w->packed, VERSION_BLOCK_HEADER + compressor_bound(w->compressor, body));
-    if (status != NACRE_OK || limit <= VERSION_BLOCK_HEADER)
-        return status;
-    status = compressor_run(w->compressor, w->block.data + VERSION_BLOCK_HEADER, body,
-                            w->packed.data + VERSION_BLOCK_HEADER, limit - VERSION_BLOCK_HEADER, &packed);
-    if (status != NACRE_OK)
-        return status;
-    if (packed) {
-        w->misses = 0;
-        *size = VERSION_BLOCK_HEADER + packed;
-    } else if (++w->misses >= COMPRESSION_MISSES) {
-        w->skip = COMPRESSION_PAUSE;
-    }
-    return NACRE_OK;
 }
 
 static void put_header(const struct version_block_writer *w, const struct columns *c, uint8_t *at, size_t size,
@@ -171,8 +159,9 @@ static void put_header(const struct version_block_writer *w, const struct column
     store_u32(at + 12, (uint32_t)raw_size);
     store_u32(at + 16, (uint32_t)w->count);
     store_u16(at + 20, (uint16_t)w->keys);
-    at[22] = packed ? (uint8_t)w->codec : 0;
-    at[23] = (uint8_t)((c->counted ? VERSIONS_COUNTED : 0) | (c->deletes ? VERSIONS_DELETES : 0));
+    at[22] = packed ? (uint8_t)w->packer.codec : 0;
+    at[23] = (uint8_t)((c->counted ? VERSIONS_COUNTED : 0) | (c->deletes ? VERSIONS_DELETES : 0) |
+                       (c->specials ? VERSIONS_SPECIALS : 0));
     at[24] = c->sequence_bytes;
     at[25] = c->expiry_bytes;
     at[26] = c->end_bytes;
@@ -190,10 +179,10 @@ static int make_block(struct version_block_writer *w, uint64_t segment_id, uint6
     if (status != NACRE_OK)
         return status;
     put_body(w, &c, w->block.data + VERSION_BLOCK_HEADER);
-    status = try_compress(w, raw_size, &packed);
+    status = block_packer_try(&w->packer, slice_of(w->block.data, raw_size), VERSION_BLOCK_HEADER, &packed);
     if (status != NACRE_OK)
         return status;
-    uint8_t *block = packed ? w->packed.data : w->block.data;
+    uint8_t *block = packed ? w->packer.packed.data : w->block.data;
     size_t size = packed ? packed : raw_size;
     put_header(w, &c, block, size, raw_size, packed != 0);
     store_u64(block, hash_bytes(block + 8, size - 8) + block_checksum_mix(segment_id, offset));

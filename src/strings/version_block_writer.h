@@ -1,7 +1,7 @@
 /* Gathers the versions of the keys of a block and makes one version block of them after another (version_block.h). */
 #ifndef NACRE_STRINGS_VERSION_BLOCK_WRITER_H
 #define NACRE_STRINGS_VERSION_BLOCK_WRITER_H
-#include "segment/codec.h"
+#include "segment/block_packer.h"
 #include "strings/key_block.h"
 #include "strings/version_block.h"
 
@@ -22,10 +22,8 @@ struct version_block_writer {
     bool plain;        /* nothing so far that cannot be made up */
     bool newest_plain; /* no key's newest version is a delete, or has an expiry */
     struct buffer values;
-    struct buffer block, packed;   /* what close makes */
-    struct compressor *compressor; /* NULL = none */
-    enum compression codec;
-    uint32_t misses, skip; /* tries in a row that did not shrink a block; blocks to let pass untried */
+    struct buffer block; /* what close makes */
+    struct block_packer packer;
 };
 
 int version_block_writer_init(struct version_block_writer *, enum compression);

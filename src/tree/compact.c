@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "tree/pick.h"
+#include "tree/value_moves.h"
 #include <errno.h>
 #include <time.h>
 
@@ -20,6 +21,7 @@ struct compaction {
     nacre_slice end;
     uint32_t target; /* level */
     uint64_t segment_bytes, now_ms;
+    unsigned garbage_percent; /* as of units */
 };
 
 static uint32_t choose_target(const struct tree *tree, const struct key_range *range)
@@ -37,11 +39,12 @@ static uint32_t choose_target(const struct tree *tree, const struct key_range *r
     return target;
 }
 
-/* Nothing in it that a merge would drop, and all of its segment. */
+/* Nothing in it that a merge would drop or move, and all of its segment. */
 static bool is_clean(const struct compaction *c, const struct piece *piece)
 {
-    return piece->deletes == 0 && piece->shadowed == 0 && !piece->segment->ranges && !piece->has_begin &&
-           !piece->has_end && piece_expired(piece, c->now_ms) == 0;
+    return !c->tree->filter && piece->deletes == 0 && piece->merges == 0 && piece->shadowed == 0 &&
+           !piece->segment->ranges && !piece->has_begin && !piece->has_end && piece_expired(piece, c->now_ms) == 0 &&
+           !piece_drains_garbage(piece, COMPACT_GARBAGE);
 }
 
 static bool fits_with_next(const struct compaction *c, const struct run *run, const struct piece *piece)
@@ -154,21 +157,55 @@ static int plan_next(struct compaction *c, struct unit *unit, bool *found)
     return status;
 }
 
-static int wait_for_others(struct compaction *c, struct claim *claim)
+void lock_wait(struct tree *tree)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += WAIT_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&tree->released, &tree->lock, &until);
+}
+
+int tree_all_is_seen(const struct tree *tree)
+{
+    const struct tree_env *env = tree->env;
+    return env->sees ? env->sees(env->context, tree->version->greatest_sequence) : NACRE_OK;
+}
+
+int claim_wait(struct tree *tree, const struct claim *claim)
+{
+    while (!tree_stopping(tree)) {
+        int status = claim_conflicts(tree, claim) ? NACRE_BUSY : tree_all_is_seen(tree);
+        if (status != NACRE_BUSY) {
+            return status;
+        }
+        lock_wait(tree);
+    }
+    return fail(NACRE_CANCELLED, "the store is closing");
+}
+
+/* lock held, and nothing else works on the range from c->at on. */
+static int plan_and_claim(struct compaction *c, struct unit *unit, bool *found)
 {
     struct tree *tree = c->tree;
-    while (claim_conflicts(tree, claim)) {
-        if (tree_stopping(tree)) {
-            return fail(NACRE_CANCELLED, "the store is closing");
-        }
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += WAIT_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&tree->released, &tree->lock, &until);
+    int status = tree_settle_doubts(tree);
+    if (status == NACRE_OK) {
+        uint32_t target = choose_target(tree, &(struct key_range){ buffer_slice(&c->at), c->end });
+        c->target = target > c->target ? target : c->target;
+        status = plan_next(c, unit, found);
     }
-    return tree_stopping(tree) ? fail(NACRE_CANCELLED, "the store is closing") : NACRE_OK;
+    if (status == NACRE_OK && *found) {
+        unit->base = tree->version;
+        unit->now_ms = tree_expiry_clock(tree);
+        version_ref(unit->base);
+        unit->claim.from = 0;
+        unit->claim.to = c->target;
+        unit->fills = true;
+        unit->garbage_percent = c->garbage_percent;
+        claim_add(tree, &unit->claim, true);
+    }
+    return status;
 }
 
 /* One unit, planned and claimed under the lock. */
@@ -179,23 +216,10 @@ static int next_unit(struct compaction *c, struct unit *unit, bool *found)
     *found = false;
     pthread_mutex_lock(&tree->lock);
     claim_add(tree, &waiting, false);
-    int status = wait_for_others(c, &waiting);
-    if (status == NACRE_OK) {
-        status = tree_settle_doubts(tree);
-    }
-    if (status == NACRE_OK) {
-        uint32_t target = choose_target(tree, &waiting.range);
-        c->target = target > c->target ? target : c->target;
-        status = plan_next(c, unit, found);
-    }
+    int status = claim_wait(tree, &waiting);
     claim_remove(tree, &waiting);
-    if (status == NACRE_OK && *found) {
-        unit->base = tree->version;
-        version_ref(unit->base);
-        unit->claim.from = 0;
-        unit->claim.to = c->target;
-        unit->fills = true;
-        claim_add(tree, &unit->claim, true);
+    if (status == NACRE_OK) {
+        status = plan_and_claim(c, unit, found);
     }
     pthread_mutex_unlock(&tree->lock);
     return status;
@@ -222,9 +246,9 @@ static bool move_on(struct compaction *c, struct unit *unit)
     return more;
 }
 
-int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
+static int compact_levels(struct tree *tree, nacre_slice begin, nacre_slice end)
 {
-    struct compaction c = { .tree = tree, .end = end, .now_ms = clock_wall_ms() };
+    struct compaction c = { .tree = tree, .end = end, .now_ms = clock_wall_ms(), .garbage_percent = COMPACT_GARBAGE };
     c.segment_bytes = atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
     int status = buffer_append(&c.at, begin.data, begin.size);
     bool more = status == NACRE_OK && (end.size == 0 || slice_compare(begin, end) < 0);
@@ -240,4 +264,64 @@ int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
     buffer_free(&c.at);
     buffer_free(&c.done);
     return status;
+}
+
+/* The key's versions alone, whatever pieces they are in. */
+int tree_fold(struct tree *tree, nacre_slice key)
+{
+    struct compaction c = { .tree = tree, .now_ms = clock_wall_ms() };
+    struct buffer after = { 0 };
+    struct unit unit = { 0 };
+    bool found = false;
+    c.segment_bytes = atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    int status = buffer_append(&c.at, key.data, key.size);
+    if (status == NACRE_OK && (status = buffer_append(&after, key.data, key.size)) == NACRE_OK) {
+        status = buffer_append_u8(&after, 0);
+    }
+    c.end = buffer_slice(&after);
+    if (status == NACRE_OK) {
+        struct claim wanted = { .range = { key, c.end }, .from = 0, .to = TREE_LEVELS };
+        pthread_mutex_lock(&tree->lock);
+        wanted.ticket = tree->next_ticket;
+        status = claim_conflicts(tree, &wanted) ? NACRE_BUSY : tree_all_is_seen(tree);
+        if (status == NACRE_OK) {
+            status = plan_and_claim(&c, &unit, &found);
+        }
+        pthread_mutex_unlock(&tree->lock);
+    }
+    if (status == NACRE_OK && found) {
+        status = unit_run(tree, &unit);
+    }
+    unit_free(&unit);
+    buffer_free(&c.at);
+    buffer_free(&c.done);
+    buffer_free(&after);
+    return status == NACRE_BUSY ? NACRE_OK : status;
+}
+
+static int compact_once(struct tree *tree, nacre_slice begin, nacre_slice end)
+{
+    return tree->kind->whole_runs ? compact_runs(tree, &(struct key_range){ begin, end })
+                                  : compact_levels(tree, begin, end);
+}
+
+static bool has_values(struct tree *tree)
+{
+    pthread_mutex_lock(&tree->lock);
+    bool has = tree->version->has_values;
+    pthread_mutex_unlock(&tree->lock);
+    return has;
+}
+
+/* Only when all that is dead has been dropped is it known which value files hold garbage: so pieces are gone over again, of which those are
+   rewritten that point into such a file. */
+int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
+{
+    int status = compact_once(tree, begin, end);
+    if (status != NACRE_OK || !has_values(tree)) {
+        return status;
+    }
+    value_log_rotate(tree->env->segments->values);
+    status = value_log_prepare(tree->env->segments->values);
+    return status == NACRE_OK ? compact_once(tree, begin, end) : status;
 }

@@ -2,7 +2,11 @@
 
    The bound on space: with no snapshots in the way and tree_wants_work false, segments take at most 1.5 times the live data, plus segment_bytes
    (garbage <= live / 2 + segment_bytes; what runs hide from each other is estimated by sampling, what is left of segments that are taken
-   apart piece by piece counts too). While merges run, their inputs and outputs come on top. */
+   apart piece by piece counts too). While merges run, their inputs and outputs come on top.
+
+   What dead entries point to in the value log is not garbage there before a merge drops them. Merges cost what the segments have, so the more there is in the
+   value log per byte of these, the less is left: at most the live values / 8 or 8 times the segments, whichever is more, and never more than the live
+   values / 2; plus segment_bytes. */
 #include "base/clock.h"
 #include "tree/pick.h"
 
@@ -33,7 +37,7 @@ uint64_t piece_expired(const struct piece *piece, uint64_t now_ms)
     return (uint64_t)(share * (double)p->expiring * (double)piece->entries / (double)p->entries);
 }
 
-uint64_t average_entry(const struct version *v)
+static uint64_t entries_of(const struct version *v)
 {
     uint64_t entries = 0;
     for (size_t r = 0; r < v->run_count; r++) {
@@ -41,7 +45,13 @@ uint64_t average_entry(const struct version *v)
             entries += v->runs[r].pieces[i].entries;
         }
     }
-    return entries ? v->bytes / entries : 0;
+    return entries;
+}
+
+uint64_t average_entry(const struct version *v)
+{
+    uint64_t entries = entries_of(v);
+    return entries ? (v->bytes + v->values) / entries : 0;
 }
 
 uint64_t run_garbage(const struct run *run, uint64_t average)
@@ -53,25 +63,90 @@ uint64_t run_garbage(const struct run *run, uint64_t average)
     return garbage;
 }
 
+#define VALUE_PART     8u /* of the live values */
+#define VALUE_SEGMENTS 8u
+
+/* Of kinds that say which of their rows are dead; 0 while it is not known. */
+static uint64_t dead_garbage(const struct piece *piece)
+{
+    uint64_t average = piece->entries ? piece->bytes / piece->entries : 0;
+    return (piece->dead_rows ? piece->dead_rows->count : 0) * average +
+           piece->deletes * (average < DELETE_BYTES ? average : DELETE_BYTES);
+}
+
+static uint64_t dead_values(const struct piece *piece)
+{
+    return piece->dead_rows && piece->entries
+               ? (uint64_t)((double)piece->values * (double)piece->dead_rows->count / (double)piece->entries)
+               : 0;
+}
+
+/* What the oldest run holds is not to be had by merging it down. */
+static bool is_oldest(const struct version *v, size_t r)
+{
+    return r + 1 == v->run_count && v->runs[r].level > 0;
+}
+
+static void add_garbage(const struct version *v, size_t r, uint64_t average, uint64_t value_average,
+                        struct estimate *estimate)
+{
+    const struct run *run = &v->runs[r];
+    for (size_t i = 0; i < run->count && v->kind->find_dead; i++) {
+        estimate->garbage += dead_garbage(&run->pieces[i]);
+        estimate->value_garbage += dead_values(&run->pieces[i]);
+    }
+    if (v->kind->find_dead || is_oldest(v, r)) {
+        return;
+    }
+    estimate->garbage += run_garbage(run, average);
+    for (size_t i = 0; i < run->count; i++) {
+        estimate->value_garbage += run->pieces[i].hiding * value_average;
+    }
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
 void tree_estimate(const struct tree *tree, const struct version *v, struct estimate *estimate)
 {
-    uint64_t average = average_entry(v);
-    estimate->garbage = 0;
+    uint64_t entries = entries_of(v), average = entries ? v->bytes / entries : 0,
+             value_average = entries ? v->values / entries : 0;
+    uint64_t segment_bytes = atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    *estimate = (struct estimate){ 0 };
     for (size_t r = 0; r < v->run_count; r++) {
-        /* What the oldest run holds is not to be had by merging it down. */
-        if (r + 1 < v->run_count || v->runs[r].level == 0) {
-            estimate->garbage += run_garbage(&v->runs[r], average);
-        }
+        add_garbage(v, r, average, value_average, estimate);
     }
-    estimate->live = v->bytes > estimate->garbage ? v->bytes - estimate->garbage : 0;
+    estimate->live = less(v->bytes, estimate->garbage);
     estimate->garbage += v->dead;
-    estimate->bound =
-        estimate->live / 2 + atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    estimate->bound = estimate->live / 2 + segment_bytes;
+    uint64_t live = less(v->values, estimate->value_garbage), most = VALUE_SEGMENTS * v->bytes;
+    most = most > live / VALUE_PART ? most : live / VALUE_PART;
+    estimate->value_bound = (most < live / 2 ? most : live / 2) + segment_bytes;
+}
+
+#define RUN_WEIGHT_PART 8u /* of segment_bytes: 8 MiB by default */
+
+/* Whole runs: those over twice their number, the newest, wait for merges. Each costs every search a walk however small it is, so small ones
+   weigh more than they hold. */
+static uint64_t debt_of_runs(const struct tree *tree)
+{
+    const struct version *v = tree->version;
+    uint64_t most = 2 * atomic_load_explicit(&tree->env->tuning->runs_most, memory_order_relaxed), debt = 0;
+    uint64_t least = atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed) / RUN_WEIGHT_PART;
+    for (size_t r = 0; r < v->run_count && r + most < v->run_count; r++) {
+        debt += v->runs[r].bytes > least ? v->runs[r].bytes : least;
+    }
+    return debt;
 }
 
 static uint64_t debt_of(const struct tree *tree)
 {
     const struct version *v = tree->version;
+    if (tree->kind->whole_runs) {
+        return debt_of_runs(tree);
+    }
     uint64_t most = atomic_load_explicit(&tree->env->tuning->level0_runs, memory_order_relaxed);
     most = most ? most : 1;
     uint64_t debt = v->levels[0].count > most ? v->levels[0].bytes / most * (v->levels[0].count - most) : 0;
@@ -92,11 +167,24 @@ void tree_update_signals(struct tree *tree)
     if (pick_wants(tree, &wants, &again_at) != NACRE_OK) {
         wants = true; /* no memory to find out: tree_work will tell */
     }
+    uint64_t entries = entries_of(tree->version);
     /* Relaxed: hints that stand alone. */
+    atomic_store_explicit(&tree->value_bytes, tree->version->values, memory_order_relaxed);
+    atomic_store_explicit(&tree->value_average, entries ? tree->version->values / entries : 0, memory_order_relaxed);
     atomic_store_explicit(&tree->debt, debt_of(tree), memory_order_relaxed);
     atomic_store_explicit(&tree->level0_count, tree->version->levels[0].count, memory_order_relaxed);
     atomic_store_explicit(&tree->wants_work_at_ms, again_at, memory_order_relaxed);
     atomic_store_explicit(&tree->wants_work, wants, memory_order_relaxed);
+}
+
+uint64_t tree_value_bytes(struct tree *tree)
+{
+    return atomic_load_explicit(&tree->value_bytes, memory_order_relaxed);
+}
+
+uint64_t tree_value_average(struct tree *tree)
+{
+    return atomic_load_explicit(&tree->value_average, memory_order_relaxed);
 }
 
 uint64_t tree_debt(struct tree *tree)
@@ -107,6 +195,22 @@ uint64_t tree_debt(struct tree *tree)
 size_t tree_level0_runs(struct tree *tree)
 {
     return atomic_load_explicit(&tree->level0_count, memory_order_relaxed);
+}
+
+void tree_retuned(struct tree *tree)
+{
+    pthread_mutex_lock(&tree->lock);
+    tree_update_signals(tree);
+    pthread_mutex_unlock(&tree->lock);
+}
+
+void tree_look_again(struct tree *tree)
+{
+    pthread_mutex_lock(&tree->lock);
+    if (tree->version->has_values) {
+        tree_update_signals(tree);
+    }
+    pthread_mutex_unlock(&tree->lock);
 }
 
 bool tree_wants_work(struct tree *tree)

@@ -10,29 +10,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "tree/manifest_format.h"
-#include <pthread.h>
-#include <stdatomic.h>
+#include "tree/manifest_private.h"
 
 #define ROTATE_LEAST_BYTES (UINT64_C(1) << 20)
 #define ROTATE_SNAPSHOTS   4u
-
-struct manifest {
-    const nacre_os *os;
-    const nacre_logger *logger;
-    char *store_path;
-    bool read_only;
-    pthread_mutex_t lock;
-    struct manifest_state state;
-    nacre_file *file; /* of the generation in force, when this opening wrote it; else NULL */
-    uint64_t generation;
-    uint64_t next_generation; /* never a number that was tried before */
-    uint64_t bytes, snapshot_bytes;
-    bool must_rotate;
-    struct buffer edit, frame; /* kept for the next commit */
-    _Atomic uint64_t opening;  /* copy of state.opening */
-    _Atomic uint64_t segment_counter;
-};
 
 static int manifest_new(const nacre_os *os, const char *store_path, const nacre_logger *logger,
                         struct manifest **created)
@@ -144,6 +125,7 @@ static int rotate(struct manifest *m)
     m->generation = generation;
     m->bytes = m->snapshot_bytes = bytes;
     m->must_rotate = false;
+    manifest_note_position(m);
     remove_others(m);
     return NACRE_OK;
 }
@@ -199,6 +181,7 @@ int manifest_open(const nacre_os *os, const char *store_path, bool read_only, co
     m->snapshot_bytes = read.snapshot_end;
     m->must_rotate = true;
     atomic_store_explicit(&m->opening, m->state.opening, memory_order_relaxed);
+    manifest_note_position(m);
     *opened = m;
     return NACRE_OK;
 }
@@ -259,6 +242,7 @@ static int commit_locked(struct manifest *m, const struct manifest_edit *edit)
     }
     manifest_change_apply(&m->state, edit, &change);
     atomic_store_explicit(&m->opening, m->state.opening, memory_order_relaxed);
+    manifest_note_position(m);
     if (edit->has_clean_log_end && edit->clean_log_end != 0) {
         seal(m);
     }
@@ -284,6 +268,11 @@ int manifest_copy_state(struct manifest *m, struct manifest_state *state)
     int status = manifest_state_copy(&m->state, state);
     pthread_mutex_unlock(&m->lock);
     return status;
+}
+
+uint64_t manifest_position(const struct manifest *m)
+{
+    return atomic_load_explicit(&m->position, memory_order_acquire); /* pairs with manifest_note_position */
 }
 
 uint64_t manifest_generation(const struct manifest *m)

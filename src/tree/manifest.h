@@ -24,7 +24,10 @@ struct manifest_collection {
     char *name;
     uint32_t kind;
     uint64_t default_ttl_ms;
-    uint64_t log_position; /* records before it are in segments */
+    uint32_t dimension, metric;               /* of kinds that hold vectors, else 0 */
+    char *merge_operator, *compaction_filter; /* names, or NULL */
+    uint64_t value_log_threshold;             /* bytes of a value from which on it goes to the value log; 0 = never */
+    uint64_t log_position;                    /* records before it are in segments */
     uint64_t next_run;
     struct manifest_piece *pieces;
     size_t piece_count;
@@ -43,7 +46,7 @@ struct manifest_state {
 /* One atomic step. Arrays are the caller's. Unset fields change nothing. */
 struct manifest_edit {
     uint32_t collection;                      /* 0 = store-wide fields only */
-    const struct manifest_collection *create; /* a new collection (id, name, kind, ttl, log_position; no pieces) */
+    const struct manifest_collection *create; /* a new collection (all but its pieces) */
     bool drop;
     const struct manifest_piece *remove;
     size_t remove_count; /* matched by segment id, level and bounds */
@@ -81,9 +84,21 @@ int manifest_commit(struct manifest *, const struct manifest_edit *);
 /* A deep copy of the state now. */
 int manifest_copy_state(struct manifest *, struct manifest_state *);
 void manifest_state_free(struct manifest_state *);
+int manifest_state_copy(const struct manifest_state *, struct manifest_state *);
 /* Writes a whole new manifest (generation 1 and CURRENT) for `state` into another store directory: for checkpoints. */
 int manifest_write_copy(const nacre_os *, const char *store_path, const struct manifest_state *state);
+/* The bytes that manifest_write_copy would make: of manifest/<generation 1>, and of CURRENT. */
+#define MANIFEST_COPY_NAME "manifest/0000000000000001"
+int manifest_copy_bytes(const struct manifest_state *, struct buffer *file, struct buffer *current);
 uint64_t manifest_generation(const struct manifest *);
+/* Names the state: grows with every commit and never comes back, across openings too. The writer and who reads beside it count alike.
+   Any thread, under any lock. */
+uint64_t manifest_position(const struct manifest *);
+/* Brings a manifest that was opened read_only to what the disk says now: applies the edits that came, or reads a new generation. An edit that
+   is half there is not. One thread at a time. NACRE_CORRUPT, NACRE_UNSUPPORTED, NACRE_IO: the state is that of some edit before. */
+int manifest_follow(struct manifest *);
+/* The state itself, of a manifest that was opened read_only: good until the next manifest_follow. For the thread that calls that. */
+const struct manifest_state *manifest_followed(const struct manifest *);
 uint64_t manifest_bytes(const struct manifest *);
 /* A store-wide unique id: opening << 32 | counter. Any thread. */
 uint64_t manifest_next_segment_id(struct manifest *);

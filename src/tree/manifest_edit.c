@@ -5,6 +5,9 @@
      4 remove            varint segment id, varint level, varint run, flags, [begin], [end]
      5 add               varint level, varint run, flags, [begin], [end], varint shadowed, varint hiding, varint last expiry, properties (segment/properties.c)
      6 log position   7 next run   8 last sequence   9 clean log end   10 opening   11 next log file   12 next collection: varint
+     13 vectors          varint dimension, varint metric: after `create`, where the collection holds vectors
+    14 merge operator   15 compaction filter: name (varint length, bytes): after `create`, where the collection has one
+    16 value log threshold: varint: after `create`, where the collection keeps large values in the value log
    flags: 1 begin is there, 2 end is there; keys are varint length, bytes. */
 #include "base/memory.h"
 #include "base/status.h"
@@ -22,7 +25,11 @@ enum field {
     FIELD_CLEAN_LOG_END,
     FIELD_OPENING,
     FIELD_NEXT_LOG_FILE,
-    FIELD_NEXT_COLLECTION
+    FIELD_NEXT_COLLECTION,
+    FIELD_VECTORS,
+    FIELD_MERGE_OPERATOR,
+    FIELD_COMPACTION_FILTER,
+    FIELD_VALUE_LOG_THRESHOLD
 };
 #define PIECE_HAS_BEGIN 1u
 #define PIECE_HAS_END   2u
@@ -83,6 +90,15 @@ static int put_add(struct buffer *out, const struct manifest_piece *piece)
     return status == NACRE_OK ? segment_properties_encode(&piece->properties, out) : status;
 }
 
+static int put_name(struct buffer *out, int status, const char *name, enum field field)
+{
+    if (status != NACRE_OK || !name) {
+        return status;
+    }
+    status = buffer_append_varint(out, field);
+    return status == NACRE_OK ? buffer_append_slice(out, slice_text(name)) : status;
+}
+
 static int put_create(struct buffer *out, const struct manifest_collection *c)
 {
     const uint64_t numbers[] = { c->kind, c->default_ttl_ms, c->log_position, c->next_run };
@@ -93,7 +109,13 @@ static int put_create(struct buffer *out, const struct manifest_collection *c)
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == NACRE_OK; i++) {
         status = buffer_append_varint(out, numbers[i]);
     }
-    return status;
+    if (status == NACRE_OK && c->dimension != 0) {
+        status = put_field(out, FIELD_VECTORS, c->dimension);
+        status = status == NACRE_OK ? buffer_append_varint(out, c->metric) : status;
+    }
+    status = put_name(out, status, c->merge_operator, FIELD_MERGE_OPERATOR);
+    status = put_name(out, status, c->compaction_filter, FIELD_COMPACTION_FILTER);
+    return put_optional(out, status, c->value_log_threshold != 0, FIELD_VALUE_LOG_THRESHOLD, c->value_log_threshold);
 }
 
 int manifest_edit_encode(const struct manifest_edit *edit, struct buffer *out)
@@ -197,22 +219,65 @@ static int get_add(struct reader *in, struct manifest_decoded *to)
     return NACRE_OK;
 }
 
-static void get_create(struct reader *in, struct manifest_decoded *to)
+/* A name becomes a text of its own; NULL where it cannot be one. */
+static char *get_name(struct reader *in, char room[NACRE_NAME_MAX + 1])
 {
     nacre_slice name = reader_slice(in);
     if (name.size == 0 || name.size > NACRE_NAME_MAX || memchr(name.data, 0, name.size)) {
         in->ok = false;
+        return NULL;
+    }
+    memcpy(room, name.data, name.size);
+    room[name.size] = 0;
+    return room;
+}
+
+static void get_create(struct reader *in, struct manifest_decoded *to)
+{
+    to->create.name = get_name(in, to->name);
+    if (!to->create.name) {
         return;
     }
-    memcpy(to->name, name.data, name.size);
-    to->name[name.size] = 0;
-    to->create.name = to->name;
     to->create.id = to->edit.collection;
     to->create.kind = get_u32(in);
     to->create.default_ttl_ms = reader_varint(in);
     to->create.log_position = reader_varint(in);
     to->create.next_run = reader_varint(in);
     to->edit.create = &to->create;
+}
+
+static void get_vectors(struct reader *in, struct manifest_decoded *to)
+{
+    to->create.dimension = get_u32(in);
+    to->create.metric = get_u32(in);
+    in->ok = in->ok && to->create.dimension >= 1 && to->create.dimension <= NACRE_DIMENSION_MAX &&
+             to->create.metric >= NACRE_L2 && to->create.metric <= NACRE_DOT;
+}
+
+static void get_value_log_threshold(struct reader *in, struct manifest_decoded *to)
+{
+    to->create.value_log_threshold = reader_varint(in);
+    in->ok = in->ok && to->create.value_log_threshold != 0;
+}
+
+/* What more there is to say of a collection that is created. */
+static void get_create_detail(struct reader *in, uint64_t tag, struct manifest_decoded *to)
+{
+    in->ok = in->ok && to->edit.create;
+    switch (tag) {
+    case FIELD_VECTORS:
+        get_vectors(in, to);
+        break;
+    case FIELD_MERGE_OPERATOR:
+        to->create.merge_operator = get_name(in, to->merge_operator);
+        break;
+    case FIELD_COMPACTION_FILTER:
+        to->create.compaction_filter = get_name(in, to->compaction_filter);
+        break;
+    default:
+        get_value_log_threshold(in, to);
+        break;
+    }
 }
 
 static int get_field(struct reader *in, struct manifest_decoded *to)
@@ -245,6 +310,12 @@ static int get_field(struct reader *in, struct manifest_decoded *to)
         return NACRE_OK;
     case FIELD_CREATE:
         get_create(in, to);
+        return NACRE_OK;
+    case FIELD_VECTORS:
+    case FIELD_MERGE_OPERATOR:
+    case FIELD_COMPACTION_FILTER:
+    case FIELD_VALUE_LOG_THRESHOLD:
+        get_create_detail(in, tag, to);
         return NACRE_OK;
     case FIELD_REMOVE:
         return get_remove(in, to);

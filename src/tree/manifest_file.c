@@ -74,26 +74,31 @@ int manifest_frame_append(struct buffer *out, uint64_t generation, uint64_t offs
     return status == NACRE_OK ? buffer_append(out, edit.data, edit.size) : status;
 }
 
-/* The length that the frame at `offset` claims, if its check is right. */
-static bool frame_length(nacre_slice file, uint64_t generation, uint64_t offset, uint32_t *length)
+/* The length that the frame at bytes[at], which is at `offset` of the file, claims, if its check is right. */
+static bool frame_length(nacre_slice bytes, uint64_t generation, uint64_t at, uint64_t offset, uint32_t *length)
 {
-    if (file.size < offset || file.size - offset < MANIFEST_FRAME_BYTES) {
+    if (bytes.size < at || bytes.size - at < MANIFEST_FRAME_BYTES) {
         return false;
     }
-    const uint8_t *frame = (const uint8_t *)file.data + offset;
+    const uint8_t *frame = (const uint8_t *)bytes.data + at;
     *length = load_u32(frame);
     return load_u32(frame + 4) == (uint32_t)hash_seeded(length, sizeof *length, frame_seed(generation, offset));
 }
 
-bool manifest_frame_read(nacre_slice file, uint64_t generation, uint64_t offset, nacre_slice *edit)
+bool manifest_frame_at(nacre_slice bytes, uint64_t generation, uint64_t at, uint64_t offset, nacre_slice *edit)
 {
     uint32_t length;
-    if (!frame_length(file, generation, offset, &length) || file.size - offset - MANIFEST_FRAME_BYTES < length) {
+    if (!frame_length(bytes, generation, at, offset, &length) || bytes.size - at - MANIFEST_FRAME_BYTES < length) {
         return false;
     }
-    const uint8_t *frame = (const uint8_t *)file.data + offset;
+    const uint8_t *frame = (const uint8_t *)bytes.data + at;
     *edit = slice_of(frame + MANIFEST_FRAME_BYTES, length);
     return load_u64(frame + 8) == hash_seeded(edit->data, edit->size, frame_seed(generation, offset));
+}
+
+bool manifest_frame_read(nacre_slice file, uint64_t generation, uint64_t offset, nacre_slice *edit)
+{
+    return manifest_frame_at(file, generation, offset, offset, edit);
 }
 
 /* ---- reading a file ---- */
@@ -126,12 +131,12 @@ static bool is_torn(nacre_slice file, uint64_t generation, uint64_t offset)
             return false;
         }
     }
-    bool whole_length = frame_length(file, generation, offset, &length);
+    bool whole_length = frame_length(file, generation, offset, offset, &length);
     return file.size - offset < MANIFEST_FRAME_BYTES ||
            (whole_length && file.size - offset - MANIFEST_FRAME_BYTES < length) || has_unwritten_sector(file, offset);
 }
 
-static int apply_edit(nacre_slice bytes, struct manifest_state *state)
+int manifest_apply_edit(nacre_slice bytes, struct manifest_state *state)
 {
     struct manifest_decoded decoded;
     struct manifest_change change;
@@ -153,7 +158,7 @@ static int parse_edits(nacre_slice file, const char *path, struct manifest_state
     read->good = MANIFEST_HEADER_BYTES;
     while (status == NACRE_OK && read->good < file.size &&
            manifest_frame_read(file, read->generation, read->good, &edit)) {
-        status = apply_edit(edit, state);
+        status = manifest_apply_edit(edit, state);
         if (status == NACRE_OK) {
             read->good += MANIFEST_FRAME_BYTES + edit.size;
         }
@@ -396,4 +401,11 @@ int manifest_write_generation(const nacre_os *os, const char *store_path, uint64
     *bytes = contents.size;
     buffer_free(&contents);
     return status;
+}
+
+int manifest_copy_bytes(const struct manifest_state *state, struct buffer *file, struct buffer *current)
+{
+    int status = make_file(state, 1, file);
+    struct manifest_current names = { .generation = 1, .length = state->clean_log_end ? file->size : 0 };
+    return status == NACRE_OK ? current_text(&names, current) : status;
 }

@@ -32,6 +32,8 @@ int manifest_header_decode(nacre_slice file, const char *path, struct manifest_h
 int manifest_frame_append(struct buffer *out, uint64_t generation, uint64_t offset, nacre_slice edit);
 /* The edit whose frame is at `offset`; false when it does not check. */
 bool manifest_frame_read(nacre_slice file, uint64_t generation, uint64_t offset, nacre_slice *edit);
+/* The same of a part of a file: the frame is at bytes[at], and at `offset` of the file. */
+bool manifest_frame_at(nacre_slice bytes, uint64_t generation, uint64_t at, uint64_t offset, nacre_slice *edit);
 
 int manifest_edit_encode(const struct manifest_edit *, struct buffer *out);
 /* An edit read back. Keys and names point into the bytes. */
@@ -40,7 +42,7 @@ struct manifest_decoded {
     struct manifest_collection create;
     struct manifest_piece *remove, *add; /* owned; their keys are not */
     size_t remove_capacity, add_capacity;
-    char name[NACRE_NAME_MAX + 1];
+    char name[NACRE_NAME_MAX + 1], merge_operator[NACRE_NAME_MAX + 1], compaction_filter[NACRE_NAME_MAX + 1];
 };
 int manifest_edit_decode(nacre_slice bytes,
                          struct manifest_decoded *); /* NACRE_CORRUPT, NACRE_UNSUPPORTED; free it also then */
@@ -59,7 +61,6 @@ int manifest_change_prepare(struct manifest_state *, const struct manifest_edit 
                             struct manifest_change *); /* NACRE_CORRUPT when it does not fit the state */
 void manifest_change_apply(struct manifest_state *, const struct manifest_edit *, struct manifest_change *);
 void manifest_change_discard(struct manifest_change *);
-int manifest_state_copy(const struct manifest_state *, struct manifest_state *);
 /* Calls `visit` with edits that bring an empty state to this one. */
 int manifest_state_edits(const struct manifest_state *, int (*visit)(void *context, const struct manifest_edit *),
                          void *context);
@@ -78,6 +79,8 @@ struct manifest_read {
 };
 int manifest_parse(nacre_slice file, const char *path, uint64_t expected_length, struct manifest_state *,
                    struct manifest_read *);
+/* Applies one edit's bytes. */
+int manifest_apply_edit(nacre_slice bytes, struct manifest_state *state);
 /* The state that CURRENT names. Tries again when a writer moves on meanwhile. */
 int manifest_load(const nacre_os *, const char *store_path, struct manifest_state *, struct manifest_read *);
 /* A whole file for the state, synced, with its directory; *bytes = its length. */

@@ -71,17 +71,21 @@ static int dump_added(struct buffer *out, const struct manifest_piece *piece)
         status = buffer_append_format(
             out,
             ",\"bytes\":%llu,\"checksum\":\"%016llx\",\"entries\":%llu,\"deletes\":%llu,\"range_deletes\":%llu,"
+            "\"merges\":%llu,"
             "\"least_sequence\":%llu,\"greatest_sequence\":%llu,\"shadowed\":%llu,\"hiding\":%llu",
             (unsigned long long)p->bytes, (unsigned long long)p->checksum, (unsigned long long)p->entries,
-            (unsigned long long)p->deletes, (unsigned long long)p->range_deletes, (unsigned long long)p->least_sequence,
-            (unsigned long long)p->greatest_sequence, (unsigned long long)piece->shadowed,
-            (unsigned long long)piece->hiding);
+            (unsigned long long)p->deletes, (unsigned long long)p->range_deletes, (unsigned long long)p->merges,
+            (unsigned long long)p->least_sequence, (unsigned long long)p->greatest_sequence,
+            (unsigned long long)piece->shadowed, (unsigned long long)piece->hiding);
     }
     if (status == NACRE_OK) {
         status = dump_key(out, "smallest", &p->smallest);
     }
     if (status == NACRE_OK) {
         status = dump_key(out, "greatest", &p->greatest);
+    }
+    if (status == NACRE_OK && p->given_sequence) {
+        status = buffer_append_format(out, ",\"given_sequence\":%llu", (unsigned long long)p->given_sequence);
     }
     return status == NACRE_OK ? buffer_append_format(out, ",\"greatest_open\":%s}", p->greatest_open ? "true" : "false")
                               : status;
@@ -112,17 +116,34 @@ static int dump_number(struct buffer *out, int status, bool present, const char 
                                          : status;
 }
 
+static int dump_name(struct buffer *out, int status, const char *what, const char *name)
+{
+    char escaped[6 * NACRE_NAME_MAX + 1];
+    return status == NACRE_OK && name
+               ? buffer_append_format(out, ",\"%s\":\"%s\"", what, log_escape(name, escaped, sizeof escaped))
+               : status;
+}
+
+static int dump_create(struct buffer *out, const struct manifest_collection *c)
+{
+    int status = dump_name(out, NACRE_OK, "create", c->name);
+    status = dump_number(out, status, true, "kind", c->kind);
+    status = dump_number(out, status, true, "default_ttl_ms", c->default_ttl_ms);
+    status = dump_number(out, status, c->dimension != 0, "dimension", c->dimension);
+    status = dump_number(out, status, c->dimension != 0, "metric", c->metric);
+    status = dump_name(out, status, "merge_operator", c->merge_operator);
+    status = dump_name(out, status, "compaction_filter", c->compaction_filter);
+    status = dump_number(out, status, c->value_log_threshold != 0, "value_log_threshold", c->value_log_threshold);
+    status = dump_number(out, status, true, "log_position", c->log_position);
+    return dump_number(out, status, true, "next_run", c->next_run);
+}
+
 static int dump_edit(struct buffer *out, uint64_t offset, const struct manifest_edit *edit)
 {
     int status = buffer_append_format(out, "{\"offset\":%llu", (unsigned long long)offset);
     status = dump_number(out, status, edit->collection != 0, "collection", edit->collection);
     if (status == NACRE_OK && edit->create) {
-        char name[6 * NACRE_NAME_MAX + 1];
-        status = buffer_append_format(out, ",\"create\":\"%s\",\"kind\":%u,\"default_ttl_ms\":%llu",
-                                      log_escape(edit->create->name, name, sizeof name), edit->create->kind,
-                                      (unsigned long long)edit->create->default_ttl_ms);
-        status = dump_number(out, status, true, "log_position", edit->create->log_position);
-        status = dump_number(out, status, true, "next_run", edit->create->next_run);
+        status = dump_create(out, edit->create);
     }
     if (status == NACRE_OK && edit->drop) {
         status = buffer_append_format(out, ",\"drop\":true");

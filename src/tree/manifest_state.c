@@ -35,13 +35,31 @@ static int copy_piece(const struct manifest_piece *from, struct manifest_piece *
     return status;
 }
 
+static void free_names(struct manifest_collection *c)
+{
+    memory_free(c->name);
+    memory_free(c->merge_operator);
+    memory_free(c->compaction_filter);
+}
+
+/* `to` gets texts of its own. On failure it has those that were made, for free_names. */
+static int copy_names(const struct manifest_collection *from, struct manifest_collection *to)
+{
+    to->name = memory_strdup(from->name);
+    to->merge_operator = from->merge_operator ? memory_strdup(from->merge_operator) : NULL;
+    to->compaction_filter = from->compaction_filter ? memory_strdup(from->compaction_filter) : NULL;
+    bool all = to->name && (to->merge_operator || !from->merge_operator) &&
+               (to->compaction_filter || !from->compaction_filter);
+    return all ? NACRE_OK : NACRE_NO_MEMORY;
+}
+
 static void free_collection(struct manifest_collection *c)
 {
     for (size_t i = 0; i < c->piece_count; i++) {
         free_piece(&c->pieces[i]);
     }
     memory_free(c->pieces);
-    memory_free(c->name);
+    free_names(c);
     memset(c, 0, sizeof *c);
 }
 
@@ -58,9 +76,9 @@ static int copy_collection(const struct manifest_collection *from, struct manife
 {
     *to = *from;
     to->piece_count = 0;
-    to->name = memory_strdup(from->name);
     to->pieces = memory_alloc(from->piece_count * sizeof *to->pieces + 1);
-    int status = to->name && to->pieces ? NACRE_OK : NACRE_NO_MEMORY;
+    int status = copy_names(from, to);
+    status = to->pieces ? status : NACRE_NO_MEMORY;
     for (size_t i = 0; i < from->piece_count && status == NACRE_OK; i++) {
         status = copy_piece(&from->pieces[i], &to->pieces[i]);
         to->piece_count += status == NACRE_OK;
@@ -170,8 +188,7 @@ static int prepare_create(struct manifest_state *state, const struct manifest_ed
     change->fresh.id = edit->collection;
     change->fresh.pieces = NULL;
     change->fresh.piece_count = 0;
-    change->fresh.name = memory_strdup(edit->create->name);
-    return change->fresh.name ? NACRE_OK : NACRE_NO_MEMORY;
+    return copy_names(edit->create, &change->fresh);
 }
 
 int manifest_change_prepare(struct manifest_state *state, const struct manifest_edit *edit,
@@ -211,7 +228,7 @@ void manifest_change_discard(struct manifest_change *change)
     memory_free(change->pieces);
     memory_free(change->removed);
     if (change->creates) {
-        memory_free(change->fresh.name);
+        free_names(&change->fresh);
     }
     memset(change, 0, sizeof *change);
 }

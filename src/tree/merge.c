@@ -1,11 +1,14 @@
 /* Running units: merges, moves and drops (see tree_private.h). Any number of threads, each with a unit of its own: claims keep them apart.
    Inputs are read from the version that the unit was planned on; what it takes out is worked out anew at the commit, as neighbours may have
    cut the same pieces at their other ends. A failure leaves the inputs as they are. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "tree/dead_marks.h"
 #include "tree/merge_cursor.h"
 #include "tree/outputs.h"
 #include "tree/run_cursor.h"
+#include "tree/value_moves.h"
 
 struct inputs {
     struct cursor **children;
@@ -13,7 +16,9 @@ struct inputs {
     struct range_delete *ranges; /* clipped; keys are the version's or the unit's */
     size_t range_count, range_capacity;
     uint64_t bytes, entries;
+    uint64_t reach;  /* the greatest of the segments (segment/words.h) */
     uint64_t hidden; /* bytes that will not come out, estimated */
+    bool any_dead;   /* rows that newer segments supersede */
 };
 
 static void inputs_free(struct inputs *in)
@@ -73,7 +78,7 @@ static uint64_t hidden_bytes(const struct piece *piece)
     return (piece->hiding + piece->shadowed) * average;
 }
 
-static int collect_inputs(const struct unit *unit, struct inputs *in)
+static int collect_inputs(const struct unit *unit, struct inputs *in, struct value_moves *moves)
 {
     size_t runs = unit->after_run - unit->first_run;
     in->children = memory_zalloc(runs * sizeof(struct cursor *) + 1);
@@ -90,8 +95,14 @@ static int collect_inputs(const struct unit *unit, struct inputs *in)
         for (size_t i = first; i < after && status == NACRE_OK; i++) {
             in->bytes += run->pieces[i].bytes;
             in->entries += run->pieces[i].entries;
+            uint64_t reach = segment_reach(run->pieces[i].segment);
+            in->reach = reach > in->reach ? reach : in->reach;
+            in->any_dead = in->any_dead || run->pieces[i].dead_rows;
             in->hidden += r + 1 < unit->after_run ? hidden_bytes(&run->pieces[i]) : 0;
             status = add_ranges(in, &run->pieces[i], &unit->claim.range);
+            if (status == NACRE_OK) {
+                status = value_moves_from(moves, run->pieces[i].segment, unit->garbage_percent);
+            }
         }
     }
     return status;
@@ -110,11 +121,13 @@ static size_t first_beneath(const struct unit *unit)
     return r;
 }
 
-static int run_merge(struct tree *tree, const struct unit *unit, struct outputs *outputs, uint64_t *read)
+/* `moves` keeps what was written held until the outputs do; freed by the caller. */
+static int run_merge(struct tree *tree, const struct unit *unit, struct value_moves *moves, struct outputs *outputs,
+                     uint64_t *read)
 {
     struct inputs in = { 0 };
     struct cursor *merged = NULL;
-    int status = collect_inputs(unit, &in);
+    int status = collect_inputs(unit, &in, moves);
     if (status == NACRE_OK) {
         size_t children = in.child_count;
         in.child_count = 0; /* handed over, also when it fails */
@@ -125,6 +138,7 @@ static int run_merge(struct tree *tree, const struct unit *unit, struct outputs 
         *read = unit->bytes < in.bytes ? unit->bytes : in.bytes;
         double part = in.bytes ? (double)*read / (double)in.bytes : 1;
         uint64_t entries = (uint64_t)((double)in.entries * part), hidden = (uint64_t)((double)in.hidden * part);
+        struct look look = { .tree = tree, .pauses = unit->pauses };
         struct output_job job = { .tree = tree,
                                   .cursor = merged,
                                   .range = unit->claim.range,
@@ -132,11 +146,20 @@ static int run_merge(struct tree *tree, const struct unit *unit, struct outputs 
                                   .range_count = in.range_count,
                                   .base = unit->base,
                                   .beneath = first_beneath(unit),
+                                  .exact_beneath = tree->kind->find_dead != NULL,
+                                  .newer = in.any_dead ? unit->first_run : 0,
+                                  .above = unit->first_run,
+                                  .now_ms = unit->now_ms,
+                                  .filters = !unit->unfiltered,
                                   .level = unit->target_level,
                                   .run = unit->target_run,
+                                  .reach = in.reach,
                                   .expected_bytes = *read > hidden ? *read - hidden : 0,
                                   .expected_entries = entries,
-                                  .fills = unit->fills };
+                                  .moves = moves,
+                                  .fills = unit->fills,
+                                  .stop = tree_look,
+                                  .stop_context = &look };
         status = outputs_build(&job, outputs);
     }
     cursor_close(merged);
@@ -168,31 +191,48 @@ static int moved_pieces(const struct tree *tree, const struct unit *unit, struct
     return status;
 }
 
-static int install(struct tree *tree, const struct unit *unit, const struct outputs *outputs)
+/* lock held, as marks_make left it. */
+static int install(struct tree *tree, const struct unit *unit, const struct marked_step *step,
+                   const struct marks *marks)
 {
-    struct consumed consumed = { &unit->base->runs[unit->first_run], unit->after_run - unit->first_run,
-                                 unit->claim.range };
     struct manifest_edit edit = { 0 };
     struct placed *moved = NULL;
-    size_t count = 0;
+    struct marked_step with_moved = *step;
     if (unit->kind != UNIT_MOVE) {
-        return tree_install(tree, &consumed, outputs->made, outputs->count, &edit, NULL);
+        return tree_install(tree, step, marks, &edit, NULL);
     }
-    int status = moved_pieces(tree, unit, &moved, &count);
+    int status = moved_pieces(tree, unit, &moved, &with_moved.added_count);
     if (status == NACRE_OK) {
-        status = tree_install(tree, &consumed, moved, count, &edit, NULL);
+        with_moved.added = moved;
+        status = tree_install(tree, &with_moved, marks, &edit, NULL);
     }
     memory_free(moved);
     return status;
 }
 
-static void count_unit(struct tree *tree, const struct unit *unit, const struct outputs *outputs, uint64_t read)
+/* A unit takes as much as it would of segments, so that it ends soon, and all of the values where its inputs cannot be cut. */
+static uint64_t moves_budget(const struct tree *tree, const struct unit *unit)
+{
+    if (unit->garbage_percent) {
+        return UINT64_MAX; /* asked for */
+    }
+    uint64_t budget =
+        UNIT_MOVES_SEGMENTS * atomic_load_explicit(&tree->env->tuning->segment_bytes, memory_order_relaxed);
+    return unit->bytes > budget ? unit->bytes : budget;
+}
+
+static void count_unit(struct tree *tree, const struct unit *unit, const struct outputs *outputs, uint64_t read,
+                       const struct value_moves *moves)
 {
     struct tree_counters *c = &tree->counters;
     _Atomic uint64_t *kinds[] = { &c->merges, &c->moves, &c->drops };
     atomic_fetch_add_explicit(kinds[unit->kind], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->bytes_merged_read, read, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->bytes_merged_written, outputs->bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->filter_removed, outputs->filtered.removed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->filter_changed, outputs->filtered.changed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->values_moved, moves->moved, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->value_bytes_moved, moves->moved_bytes, memory_order_relaxed);
 }
 
 /* For whoever works from left to right: the next unit may take it along. Without memory it does not. */
@@ -207,31 +247,119 @@ static void note_small_output(const struct tree *tree, struct unit *unit, const 
     }
 }
 
+/* A unit at work. */
+struct work {
+    struct tree *tree;
+    struct unit *unit;
+    struct consumed consumed;
+    struct outputs outputs;
+    struct value_moves moves;
+    struct marks marks;
+    struct marked_step step;
+    uint64_t read;
+};
+
+static int build(struct work *w)
+{
+    w->moves = (struct value_moves){ .tree = w->tree, .budget = moves_budget(w->tree, w->unit) };
+    int status = w->unit->kind == UNIT_MERGE ? run_merge(w->tree, w->unit, &w->moves, &w->outputs, &w->read) : NACRE_OK;
+    if (status == NACRE_OK && (status = index_outputs(w->tree, w->unit, &w->outputs)) != NACRE_OK) {
+        outputs_release(&w->outputs, true);
+    }
+    w->step =
+        (struct marked_step){ .consumed = &w->consumed, .added = w->outputs.made, .added_count = w->outputs.count };
+    return status;
+}
+
+/* lock held. What the filter did must not be seen by a snapshot that saw the entries as they were. */
+static bool may_install(const struct work *w)
+{
+    struct tree_env *env = w->tree->env;
+    return !filtered_any(&w->outputs.filtered) || !env->begin_filtered ||
+           env->begin_filtered(env->context, w->outputs.filtered.least_sequence);
+}
+
+static void installed(const struct work *w)
+{
+    struct tree_env *env = w->tree->env;
+    if (filtered_any(&w->outputs.filtered) && env->begin_filtered) {
+        env->end_filtered(env->context);
+    }
+}
+
+/* Returns with the lock held: NACRE_OK when all is there to be installed, and `installed` is to be called after that. */
+static int build_to_install(struct work *w)
+{
+    for (;;) {
+        int status = build(w);
+        if (status != NACRE_OK) {
+            pthread_mutex_lock(&w->tree->lock);
+            return status;
+        }
+        marks_make(w->tree, &w->step, &w->marks);
+        if (may_install(w)) {
+            return NACRE_OK;
+        }
+        pthread_mutex_unlock(&w->tree->lock);
+        atomic_fetch_add_explicit(&w->tree->counters.filter_redone, 1, memory_order_relaxed);
+        marks_free(&w->marks);
+        w->marks = (struct marks){ 0 };
+        outputs_release(&w->outputs, true);
+        value_moves_free(&w->moves);
+        w->unit->unfiltered = true;
+    }
+}
+
+static void tell_merged(const struct tree *tree, const struct unit *unit, const struct outputs *outputs, uint64_t read,
+                        uint64_t began)
+{
+    static const char *const names[] = { "merge", "move", "drop" };
+    struct tree_work_done done = { .kind = TREE_MERGED,
+                                   .what = names[unit->kind],
+                                   .bytes_in = read,
+                                   .bytes_out = outputs->bytes,
+                                   .entries = outputs->entries,
+                                   .ns = clock_monotonic_ns() - began };
+    tree_tell(tree, &done);
+}
+
 int unit_run(struct tree *tree, struct unit *unit)
 {
-    struct outputs outputs = { 0 };
-    uint64_t read = 0;
-    int status = unit->kind == UNIT_MERGE ? run_merge(tree, unit, &outputs, &read) : NACRE_OK;
+    struct memory_stretch outer;
+    uint64_t began = clock_monotonic_ns();
+    struct work w = { .tree = tree,
+                      .unit = unit,
+                      .consumed = { &unit->base->runs[unit->first_run], unit->after_run - unit->first_run,
+                                    unit->claim.range } };
+    tree_meter_begin(tree, &outer);
+    int status = build_to_install(&w);
     bool built = status == NACRE_OK;
-    pthread_mutex_lock(&tree->lock);
     size_t doubts = tree->doubtful_count;
     if (built) {
-        status = install(tree, unit, &outputs);
+        status = install(tree, unit, &w.step, &w.marks);
+        installed(&w);
     }
-    bool doubtful = tree->doubtful_count > doubts;
+    bool doubtful = built && tree->doubtful_count > doubts;
     claim_remove(tree, &unit->claim);
     if (status != NACRE_OK) {
         tree_update_signals(tree);
     }
     pthread_mutex_unlock(&tree->lock);
+    marks_free(&w.marks);
     if (status == NACRE_OK) {
-        count_unit(tree, unit, &outputs, read);
-        note_small_output(tree, unit, &outputs);
+        count_unit(tree, unit, &w.outputs, w.read, &w.moves);
+        note_small_output(tree, unit, &w.outputs);
+        tell_merged(tree, unit, &w.outputs, w.read, began);
+        if (tree->env->index_wanted && (tree_wants_prepare(tree) || tree_wants_index(tree))) {
+            tree->env->index_wanted(tree->env->context, tree->owner);
+        }
     } else {
         status = fail_context(status, "merging level %u into level %u of collection %u",
                               unit->base->runs[unit->first_run].level, unit->target_level, tree->collection);
     }
-    outputs_release(&outputs, built && status != NACRE_OK && !doubtful);
+    outputs_release(&w.outputs, built && status != NACRE_OK && !doubtful);
+    value_moves_free(&w.moves);
+    tree_meter_end(tree, &outer);
     return status;
 }
 

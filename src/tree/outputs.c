@@ -4,11 +4,12 @@
    2. outputs ascend and are disjoint, range deletes included: those are clipped at each cut, and a segment that holds any ends at the cut explicitly
       (its greatest key counts where its range deletes end, which the next segment may begin with). */
 #include "tree/outputs.h"
-#include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "tree/retention.h"
+#include "tree/value_moves.h"
 
 #define STOP_LOOKS        1024u               /* entries between two looks at the stop flag */
 #define SAMPLE_STRIDE     256u                /* keys between two looks beneath, to estimate what an output hides */
@@ -18,8 +19,9 @@ struct writer {
     const struct output_job *job;
     struct outputs *outputs;
     struct retention retention;
+    struct filtering filtering;
     struct build_options options;
-    uint64_t target_bytes;
+    struct output_sizes sizes;
     struct segment_builder *builder; /* NULL: none begun */
     uint64_t id;
     struct buffer cut; /* where the segment being written begins; empty = with the job's range */
@@ -149,7 +151,42 @@ static bool is_beneath(struct writer *w, nacre_slice key)
 static bool may_be_beneath(void *context, nacre_slice key)
 {
     struct writer *w = context;
-    return w->has_beneath && is_beneath(w, key);
+    bool has = w->has_beneath && is_beneath(w, key);
+    if (has && w->job->exact_beneath && version_has_put(w->job->base, w->job->beneath, key, &has) != NACRE_OK) {
+        has = true; /* what cannot be read may be one */
+    }
+    return has;
+}
+
+static bool may_be_above(void *context, nacre_slice key)
+{
+    const struct output_job *job = ((struct writer *)context)->job;
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = SEQUENCE_MAX };
+    return version_may_have_operands(job->base, job->above, &lookup);
+}
+
+static int read_pointer(void *context, const struct entry *entry, struct pin *pin, nacre_slice *value)
+{
+    return tree_read_pointer(((struct writer *)context)->job->tree, entry, value, pin);
+}
+
+static int filter(void *context, struct entry *entry, bool *remove)
+{
+    return filter_entry(&((struct writer *)context)->filtering, entry, remove);
+}
+
+static int is_hidden(void *context, const struct entry *entry, uint64_t viewer, bool *hidden)
+{
+    const struct output_job *job = ((struct writer *)context)->job;
+    struct lookup lookup = { entry->key, hash_bytes(entry->key.data, entry->key.size), viewer, NULL };
+    return version_newer_has(job->base, job->newer, &lookup, entry->sequence, hidden);
+}
+
+bool output_is_full(const struct output_sizes *sizes, const struct segment_builder *builder, size_t next_value)
+{
+    uint64_t bytes = segment_builder_bytes(builder);
+    return bytes >= sizes->target_bytes || bytes + next_value > SEGMENT_BYTES_MAX ||
+           segment_builder_entries(builder) >= sizes->entries_most;
 }
 
 static int keep(void *context, const struct entry *entry, bool older)
@@ -157,10 +194,9 @@ static int keep(void *context, const struct entry *entry, bool older)
     struct writer *w = context;
     int status = NACRE_OK;
     if (older) {
-        w->shadowed++;
+        w->shadowed += !w->retention.keeps_operands;
     } else {
-        uint64_t bytes = w->builder ? segment_builder_bytes(w->builder) : 0;
-        if (bytes && (bytes >= w->target_bytes || bytes + entry->value.size > SEGMENT_BYTES_MAX)) {
+        if (w->builder && output_is_full(&w->sizes, w->builder, entry->value.size)) {
             status = end_segment(w, entry->key);
             buffer_clear(&w->cut);
             if (status == NACRE_OK) {
@@ -183,11 +219,15 @@ static int keep(void *context, const struct entry *entry, bool older)
         return status;
     }
     struct entry settled = *entry;
-    if (!w->has_beneath && entry->sequence <= w->oldest_view) {
-        /* Everybody sees it and nothing older is left: which sequence it had matters no more, and the least one takes the fewest bytes. */
+    if (!w->has_beneath && entry->sequence <= w->oldest_view && entry->type != ENTRY_MERGE) {
+        /* Everybody sees it and nothing older is left: which sequence it had matters no more, and the least one takes the fewest bytes. Operands may have
+           others beneath them. */
         settled.sequence = SEQUENCE_SETTLED;
     }
-    return segment_builder_add(w->builder, &settled);
+    if (w->job->moves && entry->type == ENTRY_POINTER) {
+        status = value_moves_entry(w->job->moves, &settled);
+    }
+    return status == NACRE_OK ? segment_builder_add(w->builder, &settled) : status;
 }
 
 static int choose_ranges(struct writer *w)
@@ -213,6 +253,14 @@ static bool is_past(nacre_slice key, nacre_slice end, uint64_t end_head)
     return head != end_head ? head > end_head : slice_compare(key, end) >= 0;
 }
 
+static int look(const struct output_job *job)
+{
+    if (job->stop) {
+        return job->stop(job->stop_context);
+    }
+    return tree_stopping(job->tree) ? fail(NACRE_CANCELLED, "the store is closing") : NACRE_OK;
+}
+
 static int copy_entries(struct writer *w)
 {
     struct cursor *cursor = w->job->cursor;
@@ -226,8 +274,9 @@ static int copy_entries(struct writer *w)
     }
     while (status == NACRE_OK && cursor->valid && (end.size == 0 || !is_past(cursor->entry.key, end, end_head))) {
         status = retention_add(&w->retention, &cursor->entry);
-        if (status == NACRE_OK && ++looked % STOP_LOOKS == 0 && tree_stopping(w->job->tree)) {
-            status = fail(NACRE_CANCELLED, "the store is closing");
+        bool due = ++looked % STOP_LOOKS == 0 || (w->job->moves && value_moves_look_due(w->job->moves));
+        if (status == NACRE_OK && due) {
+            status = look(w->job);
         }
         cursor_next(cursor);
     }
@@ -245,20 +294,51 @@ static uint64_t even_share(uint64_t expected, uint64_t segment_bytes)
     return expected / parts + expected / parts / 64 + 1;
 }
 
+void output_options(const struct tree *tree, uint32_t level, struct build_options *options, struct output_sizes *sizes)
+{
+    struct tree_tuning *tuning = tree->env->tuning;
+    bool whole = tree->kind->whole_runs;
+    *options = (struct build_options){
+        .compression = (enum compression)atomic_load_explicit(&tuning->compression[level], memory_order_relaxed),
+        .block_bytes = (uint32_t)atomic_load_explicit(&tuning->block_bytes, memory_order_relaxed),
+        .learned_index = atomic_load_explicit(&tuning->learned_index, memory_order_relaxed),
+        .build_index =
+            !tree->kind->quick_index && !atomic_load_explicit(&tuning->async_index_build, memory_order_relaxed),
+        .collection = tree->collection,
+        .words = tree->words,
+        .dimension = tree->dimension,
+        .metric = tree->metric,
+    };
+    sizes->target_bytes =
+        atomic_load_explicit(whole ? &tuning->run_segment_bytes : &tuning->segment_bytes, memory_order_relaxed);
+    sizes->entries_most = whole ? RUN_SEGMENT_ENTRIES_MAX : UINT64_MAX;
+}
+
 static void set_options(struct writer *w)
 {
     const struct output_job *job = w->job;
-    struct tree_tuning *tuning = job->tree->env->tuning;
-    w->options = (struct build_options){
-        .compression = (enum compression)atomic_load_explicit(&tuning->compression[job->level], memory_order_relaxed),
-        .block_bytes = (uint32_t)atomic_load_explicit(&tuning->block_bytes, memory_order_relaxed),
-        .build_index = !atomic_load_explicit(&tuning->async_index_build, memory_order_relaxed),
-    };
-    uint64_t segment_bytes = atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed);
-    w->target_bytes = job->fills ? segment_bytes : even_share(job->expected_bytes, segment_bytes);
-    uint64_t parts = job->expected_bytes / w->target_bytes + 1;
+    output_options(job->tree, job->level, &w->options, &w->sizes);
+    w->options.words.reach = job->reach;
+    if (!job->fills) {
+        w->sizes.target_bytes = even_share(job->expected_bytes, w->sizes.target_bytes);
+    }
+    uint64_t parts = job->expected_bytes / w->sizes.target_bytes + 1;
     w->options.expected_entries = job->expected_entries / parts;
     w->stride = job->expected_entries / 64 < SAMPLE_STRIDE ? job->expected_entries / 64 + 1 : SAMPLE_STRIDE;
+}
+
+/* Operands that were not folded are no failure of the job: nothing is lost, and reads say what is wrong. */
+static void report_operands(const struct writer *w)
+{
+    struct tree *tree = w->job->tree;
+    const struct retention *r = &w->retention;
+    atomic_fetch_add_explicit(&tree->counters.operands_folded, r->folded, memory_order_relaxed);
+    atomic_fetch_add_explicit(&tree->counters.fold_failures, r->failures, memory_order_relaxed);
+    if (r->failures) {
+        log_line(tree->env->logger, NACRE_LOG_WARNING, "operands_kept",
+                 "\"collection\":%u,\"keys\":%llu,\"status\":\"%s\"", tree->collection, (unsigned long long)r->failures,
+                 nacre_status_name(r->failure));
+    }
 }
 
 static int build(struct writer *w, const uint64_t *snapshots, size_t snapshot_count)
@@ -268,13 +348,19 @@ static int build(struct writer *w, const uint64_t *snapshots, size_t snapshot_co
     if (status != NACRE_OK) {
         return status;
     }
-    w->retention = (struct retention){ .snapshots = snapshots,
-                                       .snapshot_count = snapshot_count,
-                                       .ranges = ranges,
-                                       .now_ms = clock_wall_ms(),
-                                       .may_be_beneath = may_be_beneath,
-                                       .keep = keep,
-                                       .context = w };
+    w->retention =
+        (struct retention){ .snapshots = snapshots,
+                            .snapshot_count = snapshot_count,
+                            .ranges = ranges,
+                            .now_ms = w->job->now_ms,
+                            .may_be_beneath = may_be_beneath,
+                            .is_hidden = w->job->newer > 0 ? is_hidden : NULL,
+                            .may_be_above = w->job->above > 0 && w->job->tree->takes_operands ? may_be_above : NULL,
+                            .merge_operator = w->job->tree->merge_operator,
+                            .read_pointer = w->job->tree->env->segments->values ? read_pointer : NULL,
+                            .filter = w->job->filters && w->job->tree->filter ? filter : NULL,
+                            .keep = keep,
+                            .context = w };
     status = choose_ranges(w);
     if (status == NACRE_OK) {
         status = copy_entries(w);
@@ -282,9 +368,21 @@ static int build(struct writer *w, const uint64_t *snapshots, size_t snapshot_co
     if (status == NACRE_OK) {
         status = end_segment(w, w->job->range.end);
     }
+    report_operands(w);
+    filtering_free(&w->filtering);
     retention_free(&w->retention);
     range_set_free(ranges);
     return status;
+}
+
+/* Values in the value log that have to be durable before the manifest names a segment which points to them. */
+static bool points_to_fresh_values(const struct output_job *job, const struct outputs *outputs)
+{
+    bool any = job->moves && job->moves->moved > 0;
+    for (size_t i = 0; i < outputs->count && !any && job->syncs_values; i++) {
+        any = outputs->made[i].segment->properties.values.count > 0;
+    }
+    return any && job->tree->env->segments->values;
 }
 
 int outputs_build(const struct output_job *job, struct outputs *outputs)
@@ -295,11 +393,17 @@ int outputs_build(const struct output_job *job, struct outputs *outputs)
     size_t snapshot_count = 0;
     memset(outputs, 0, sizeof *outputs);
     w.has_beneath = job->beneath < job->base->run_count && version_overlaps(job->base, job->beneath, &job->range);
+    w.filtering = (struct filtering){
+        .tree = job->tree, .base = job->base, .above = job->above, .level = job->level, .done = &outputs->filtered
+    };
     set_options(&w);
     int status = env->snapshots(env->context, &snapshots, &snapshot_count);
     if (status == NACRE_OK) {
         w.oldest_view = snapshot_count ? snapshots[0] : SEQUENCE_MAX;
         status = build(&w, snapshots, snapshot_count);
+    }
+    if (status == NACRE_OK && points_to_fresh_values(job, outputs)) {
+        status = value_log_sync(env->segments->values);
     }
     if (status == NACRE_OK && outputs->count) {
         status = env->segments->os->sync_directory(env->segments->os->context, env->segments->directory);

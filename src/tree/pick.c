@@ -5,6 +5,7 @@
 #include "tree/pick.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "tree/retention.h"
 
 /* ---- around claims ---- */
 
@@ -41,10 +42,11 @@ static bool next_gap(const struct tree *tree, uint32_t from, uint32_t to, struct
     return true;
 }
 
-static void take(struct picking *p, uint32_t from, uint32_t to)
+void pick_take(struct picking *p, uint32_t from, uint32_t to)
 {
     p->unit->base = p->tree->version;
     version_ref(p->unit->base);
+    p->unit->now_ms = p->now_ms;
     p->unit->claim.from = from;
     p->unit->claim.to = to;
     claim_add(p->tree, &p->unit->claim, true);
@@ -70,7 +72,7 @@ bool pick_plan(struct picking *p, const struct plan *plan, uint32_t from, uint32
         }
         p->status = plan_unit(&here, p->unit, &found);
         if (p->status == NACRE_OK && found) {
-            take(p, from, to);
+            pick_take(p, from, to);
             return true;
         }
         if (gap.end.size == 0) {
@@ -94,6 +96,7 @@ bool pick_piece(struct picking *p, enum unit_kind kind, size_t run_index, const 
         p->status = unit_set_range(unit, &(struct key_range){ first->begin, buffer_slice(&unit->end) });
     }
     unit->claim.from = unit->claim.to = run->level;
+    unit->claim.oldest = unit->claim.newest = p->tree->kind->whole_runs ? run->id : 0;
     unit->claim.ticket = p->tree->next_ticket;
     if (p->status != NACRE_OK || claim_conflicts(p->tree, &unit->claim)) {
         return false;
@@ -107,7 +110,7 @@ bool pick_piece(struct picking *p, enum unit_kind kind, size_t run_index, const 
     for (const struct piece *piece = first; piece <= last; piece++) {
         unit->bytes += piece->bytes;
     }
-    take(p, run->level, run->level);
+    pick_take(p, run->level, run->level);
     return true;
 }
 
@@ -145,11 +148,37 @@ static bool is_bottom(const struct picking *p, size_t run, const struct piece *p
     return !version_overlaps(p->version, run + 1, &(struct key_range){ piece->begin, buffer_slice(room) });
 }
 
-static bool is_all_expired(const struct picking *p, const struct piece *piece)
+static bool has_operands_above(const struct picking *p, size_t run, const struct piece *piece)
+{
+    struct buffer room = { 0 };
+    if (!p->tree->takes_operands || run == 0) {
+        return false;
+    }
+    bool has = piece_after(piece, &room) != NACRE_OK ||
+               version_has_operands(p->version, run, &(struct key_range){ piece->begin, buffer_slice(&room) });
+    buffer_free(&room);
+    return has;
+}
+
+uint64_t pick_expired(const struct picking *p, size_t run, const struct piece *piece)
+{
+    uint64_t expired = piece_expired(piece, p->now_ms);
+    return expired && has_operands_above(p, run, piece) ? 0 : expired;
+}
+
+static bool is_all_expired(const struct picking *p, size_t run, const struct piece *piece)
 {
     const struct segment_properties *of = &piece->segment->properties;
     return of->entries > 0 && of->expiring == of->entries && of->range_deletes == 0 &&
-           piece->last_expiry_ms <= p->now_ms;
+           piece->last_expiry_ms <= p->now_ms && !has_operands_above(p, run, piece);
+}
+
+/* Nothing but rows that newer segments supersede. */
+static bool is_all_dead(const struct picking *p, const struct piece *piece)
+{
+    const struct dead_rows *rows = piece->dead_rows;
+    return rows && rows->count == piece->entries && piece->deletes == 0 && !piece->segment->ranges &&
+           retention_no_snapshot(p->snapshots, p->snapshot_count, piece->least_sequence, rows->valid_from);
 }
 
 bool pick_drop(struct picking *p)
@@ -160,7 +189,8 @@ bool pick_drop(struct picking *p)
         const struct run *run = &p->version->runs[r];
         for (size_t i = 0; i < run->count && !found; i++) {
             const struct piece *piece = &run->pieces[i];
-            bool unseen = is_range_deleted(p, piece) || (is_all_expired(p, piece) && is_bottom(p, r, piece, &room));
+            bool unseen = is_range_deleted(p, piece) || is_all_dead(p, piece) ||
+                          (is_all_expired(p, r, piece) && is_bottom(p, r, piece, &room));
             found = unseen && pick_piece(p, UNIT_DROP, r, piece, piece);
         }
     }
@@ -170,13 +200,13 @@ bool pick_drop(struct picking *p)
 
 /* ---- in place ---- */
 
-static bool no_snapshot_needs(struct picking *p, const struct piece *piece)
+bool no_snapshot_needs(const struct picking *p, const struct piece *piece)
 {
     return p->snapshot_count == 0 || p->snapshots[0] >= piece->segment->properties.greatest_sequence;
 }
 
 /* When enough of the piece will have expired. */
-static void note_expiry(struct picking *p, const struct piece *piece)
+void note_expiry(struct picking *p, const struct piece *piece)
 {
     const struct segment_properties *of = &piece->segment->properties;
     if (of->expiring == 0 || of->expiring * 100 < p->tombstone_percent * of->entries) {
@@ -184,7 +214,7 @@ static void note_expiry(struct picking *p, const struct piece *piece)
     }
     uint64_t span = piece->last_expiry_ms > of->earliest_expiry_ms ? piece->last_expiry_ms - of->earliest_expiry_ms : 0;
     uint64_t at = of->earliest_expiry_ms + (uint64_t)((double)span * (double)p->tombstone_percent / 100.0) + 1;
-    at = at > p->now_ms ? at : p->now_ms + 1000;
+    at = at > p->wall_ms ? at : p->wall_ms + 1000;
     if (p->again_at_ms == 0 || at < p->again_at_ms) {
         p->again_at_ms = at;
     }
@@ -193,7 +223,7 @@ static void note_expiry(struct picking *p, const struct piece *piece)
 static bool wants_rewrite(struct picking *p, size_t run, const struct piece *piece, struct buffer *room)
 {
     bool free = no_snapshot_needs(p, piece);
-    uint64_t expired = piece_expired(piece, p->now_ms);
+    uint64_t expired = pick_expired(p, run, piece);
     uint64_t hidden = piece->deletes + piece->shadowed;
     uint64_t dead = expired + (free ? hidden : 0);
     bool small = piece->bytes <= p->segment_bytes / PLAN_SMALL_PART || piece->entries == 0;
@@ -285,7 +315,7 @@ bool is_over_bound(const struct picking *p)
 {
     struct estimate estimate;
     tree_estimate(p->tree, p->version, &estimate);
-    return estimate.garbage > estimate.bound;
+    return estimate.garbage > estimate.bound || estimate.value_garbage > estimate.value_bound;
 }
 
 static int begin_picking(struct picking *p, struct tree *tree, struct unit *unit)
@@ -294,7 +324,8 @@ static int begin_picking(struct picking *p, struct tree *tree, struct unit *unit
     *p =
         (struct picking){ .tree = tree,
                           .version = tree->version,
-                          .now_ms = clock_wall_ms(),
+                          .now_ms = tree_expiry_clock(tree),
+                          .wall_ms = clock_wall_ms(),
                           .unit = unit,
                           .average = average_entry(tree->version),
                           .segment_bytes = atomic_load_explicit(&tuning->segment_bytes, memory_order_relaxed),
@@ -305,18 +336,29 @@ static int begin_picking(struct picking *p, struct tree *tree, struct unit *unit
     return tree->env->snapshots(tree->env->context, &p->snapshots, &p->snapshot_count);
 }
 
+typedef bool pick_sort(struct picking *);
+
+/* Every other unit drains value files while there are some to drain, so that neither waits for the end of the other. */
 static bool pick_any(struct picking *p)
 {
-    bool (*const sorts[])(struct picking *) = { pick_drop, pick_level0, pick_level, pick_rewrite };
-    for (size_t i = 0; i < sizeof sorts / sizeof sorts[0] && p->status == NACRE_OK; i++) {
-        if (sorts[i](p)) {
-            return p->status == NACRE_OK;
-        }
+    static pick_sort *const of_levels[] = { pick_drop, pick_level0, pick_level, pick_rewrite, NULL };
+    static pick_sort *const of_runs[] = { pick_drop, pick_tier, pick_stale, NULL };
+    pick_sort *const *sort = p->tree->kind->whole_runs ? of_runs : of_levels;
+    bool drains = p->unit && !p->tree->drained_last && pick_drain(p);
+    bool found = drains;
+    for (; *sort && !found && p->status == NACRE_OK; sort++) {
+        found = (*sort)(p);
     }
-    return false;
+    if (!found && p->status == NACRE_OK) {
+        found = drains = pick_drain(p);
+    }
+    if (found && p->unit) {
+        p->tree->drained_last = drains;
+    }
+    return found && p->status == NACRE_OK;
 }
 
-int pick_unit(struct tree *tree, struct unit *unit, bool *found)
+static int pick_unit(struct tree *tree, struct unit *unit, bool brief, bool *found)
 {
     struct picking p;
     *found = false;
@@ -324,6 +366,7 @@ int pick_unit(struct tree *tree, struct unit *unit, bool *found)
     if (status != NACRE_OK) {
         return status;
     }
+    p.brief = brief;
     *found = pick_any(&p);
     memory_free(p.snapshots);
     return p.status;
@@ -343,17 +386,33 @@ int pick_wants(struct tree *tree, bool *wants, uint64_t *again_at_ms)
     return p.status;
 }
 
-int tree_work(struct tree *tree, bool *worked)
+int pick_due(struct tree *tree, struct run_window *due)
 {
-    struct unit unit = { 0 };
+    struct picking p;
+    int status = begin_picking(&p, tree, NULL);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    p.heeds_claims = true;
+    (void)pick_any(&p);
+    *due = p.due;
+    memory_free(p.snapshots);
+    return p.status;
+}
+
+static int work_on(struct tree *tree, bool brief, bool *worked)
+{
+    struct unit unit = { .pauses = tree->kind->whole_runs };
     bool found = false;
     *worked = false;
     pthread_mutex_lock(&tree->lock);
     int status = tree_stopping(tree) ? NACRE_OK : tree_settle_doubts(tree);
-    if (status == NACRE_OK && !tree_stopping(tree)) {
-        status = pick_unit(tree, &unit, &found);
+    bool seen =
+        status == NACRE_OK && tree_all_is_seen(tree) == NACRE_OK; /* else whoever ingests looks for work when it is */
+    if (seen && !tree_stopping(tree)) {
+        status = pick_unit(tree, &unit, brief, &found);
     }
-    if (status == NACRE_OK && !found && !tree->claims) {
+    if (status == NACRE_OK && seen && !found && !brief && !tree->claims) {
         tree_update_signals(tree);
         atomic_store_explicit(&tree->wants_work, false,
                               memory_order_relaxed); /* nothing is there to be done, whatever it seemed */
@@ -365,4 +424,14 @@ int tree_work(struct tree *tree, bool *worked)
     }
     unit_free(&unit);
     return status;
+}
+
+int tree_work(struct tree *tree, bool *worked)
+{
+    return work_on(tree, false, worked);
+}
+
+int tree_brief_work(struct tree *tree, bool *worked)
+{
+    return work_on(tree, true, worked);
 }

@@ -75,13 +75,19 @@ static uint64_t merge_cost(const struct picking *p, uint64_t *entries_below)
     return cost;
 }
 
+/* Entries that vanish in what they meet further down: deletes, and operands, which cost every read until then. */
+static uint64_t piece_folds(const struct picking *p, const struct piece *piece)
+{
+    return piece->deletes + (p->tree->merge_operator ? piece->merges : 0);
+}
+
 static bool deletes_prevail(const struct picking *p, uint64_t entries_below)
 {
     uint64_t deletes = 0, entries = entries_below;
     for (size_t r = 0; r < p->version->levels[0].count; r++) {
         const struct run *run = &p->version->runs[r];
         for (size_t i = 0; i < run->count; i++) {
-            deletes += run->pieces[i].deletes + piece_expired(&run->pieces[i], p->now_ms);
+            deletes += piece_folds(p, &run->pieces[i]) + piece_expired(&run->pieces[i], p->now_ms);
             entries += run->pieces[i].entries;
         }
     }
@@ -198,7 +204,7 @@ static const struct piece *find_dense(const struct picking *p, size_t run_index)
     const struct piece *found = NULL;
     for (size_t i = 0; i < run->count && next && !found; i++) {
         const struct piece *piece = &run->pieces[i];
-        uint64_t dead = piece->deletes + piece_expired(piece, p->now_ms);
+        uint64_t dead = piece_folds(p, piece) + piece_expired(piece, p->now_ms);
         if (dead == 0 || dead * 100 < p->tombstone_percent * piece->entries) {
             continue;
         }

@@ -6,32 +6,14 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "tree/tree_private.h"
+#include "tree/dead_marks.h"
+#include "tree/value_moves.h"
 
 /* ---- making ---- */
 
-struct opening {
-    struct tree *tree;
-    const struct manifest_collection *words;
-    struct placed *list;
-    size_t count;
-};
-
-static struct segment *opened_before(const struct opening *o, uint64_t id)
+int tree_place(struct tree *tree, const struct manifest_piece *piece, struct segment *opened, struct placed *placed)
 {
-    for (size_t i = 0; i < o->count; i++) {
-        if (o->list[i].segment->properties.id == id) {
-            return o->list[i].segment;
-        }
-    }
-    return NULL;
-}
-
-static int open_piece(struct opening *o, const struct manifest_piece *piece)
-{
-    struct tree *tree = o->tree;
-    struct placed *placed = &o->list[o->count];
-    struct segment *segment = opened_before(o, piece->properties.id);
+    struct segment *segment = opened;
     int status = NACRE_OK;
     if (segment) {
         segment_ref(segment);
@@ -45,6 +27,7 @@ static int open_piece(struct opening *o, const struct manifest_piece *piece)
     if (status != NACRE_OK) {
         return status;
     }
+    uint64_t given = piece->properties.given_sequence;
     *placed = (struct placed){ .level = piece->level,
                                .run = piece->run,
                                .segment = segment,
@@ -52,54 +35,100 @@ static int open_piece(struct opening *o, const struct manifest_piece *piece)
                                .has_end = piece->has_end,
                                .begin = buffer_slice(&piece->begin),
                                .end = buffer_slice(&piece->end) };
-    o->count++;
     if (segment->properties.checksum != piece->properties.checksum) {
-        return fail(NACRE_CORRUPT, "%s: checksum of its table: %016llx expected, %016llx found",
-                    segment->container->path, (unsigned long long)piece->properties.checksum,
-                    (unsigned long long)segment->properties.checksum);
+        status =
+            fail(NACRE_CORRUPT, "%s: checksum of its table: %016llx expected, %016llx found", segment->container->path,
+                 (unsigned long long)piece->properties.checksum, (unsigned long long)segment->properties.checksum);
+    }
+    if (given != segment->properties.given_sequence && (status = segment_give_sequence(segment, given)) != NACRE_OK) {
+        return status;
     }
     placed_whole(placed);
-    if (placed->has_begin || placed->has_end) {
+    if (status == NACRE_OK && (placed->has_begin || placed->has_end)) {
         struct placed whole = *placed;
         whole.has_begin = whole.has_end = false;
         status = placed_estimate(placed, &whole);
     }
+    if (status != NACRE_OK) {
+        segment_unref(segment);
+        return status;
+    }
     placed->shadowed = piece->shadowed;
     placed->hiding = piece->hiding;
     placed->last_expiry_ms = piece->last_expiry_ms;
-    return status;
+    return NACRE_OK;
+}
+
+static struct segment *opened_before(const struct placed *list, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].segment->properties.id == id) {
+            return list[i].segment;
+        }
+    }
+    return NULL;
 }
 
 static int open_version(struct tree *tree, const struct manifest_collection *words)
 {
-    struct opening o = { .tree = tree, .words = words };
-    o.list = memory_alloc(words->piece_count * sizeof *o.list + 1);
-    int status = o.list ? NACRE_OK : NACRE_NO_MEMORY;
+    struct placed *list = memory_alloc(words->piece_count * sizeof *list + 1);
+    size_t count = 0;
+    int status = list ? NACRE_OK : NACRE_NO_MEMORY;
     for (size_t i = 0; i < words->piece_count && status == NACRE_OK; i++) {
-        status = open_piece(&o, &words->pieces[i]);
+        const struct manifest_piece *piece = &words->pieces[i];
+        status = tree_place(tree, piece, opened_before(list, count, piece->properties.id), &list[count]);
+        count += status == NACRE_OK;
     }
     if (status == NACRE_OK) {
         /* Sorts the list: each entry still has the one reference that is given back below. */
-        status = version_build(tree->kind, o.list, o.count, &tree->version);
+        status = version_build(tree->kind, list, count, &tree->version);
     }
-    for (size_t i = 0; i < o.count; i++) {
-        segment_unref(o.list[i].segment);
+    if (status == NACRE_OK) {
+        value_usage_version(tree->version, true);
     }
-    memory_free(o.list);
+    for (size_t i = 0; i < count; i++) {
+        segment_unref(list[i].segment);
+    }
+    memory_free(list);
     return status;
+}
+
+static nacre_slice take_name(nacre_slice names, size_t *at, const char *name)
+{
+    size_t size = name ? strlen(name) : 0;
+    *at += size;
+    return slice_of((const uint8_t *)names.data + (*at - size), size);
+}
+
+/* What segments say of the collection; the caller's words do not live as long as the tree. */
+static int keep_words(struct tree *tree, const struct manifest_collection *words)
+{
+    const char *const names[] = { words->name, words->merge_operator, words->compaction_filter };
+    size_t at = 0;
+    int status = NACRE_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++) {
+        status = names[i] ? buffer_append(&tree->names, names[i], strlen(names[i])) : NACRE_OK;
+    }
+    if (status != NACRE_OK || tree->names.size == 0) {
+        return status;
+    }
+    nacre_slice all = buffer_slice(&tree->names);
+    tree->words.default_ttl_ms = words->default_ttl_ms;
+    tree->words.value_log_threshold = words->value_log_threshold;
+    tree->words.name = take_name(all, &at, words->name);
+    tree->words.merge_operator = take_name(all, &at, words->merge_operator);
+    tree->words.compaction_filter = take_name(all, &at, words->compaction_filter);
+    return NACRE_OK;
 }
 
 static int init_locks(struct tree *tree)
 {
     if (pthread_mutex_init(&tree->flush_lock, NULL) == 0) {
-        if (pthread_mutex_init(&tree->index_lock, NULL) == 0) {
-            if (pthread_mutex_init(&tree->lock, NULL) == 0) {
-                if (pthread_cond_init(&tree->released, NULL) == 0) {
-                    return NACRE_OK;
-                }
-                pthread_mutex_destroy(&tree->lock);
+        if (pthread_mutex_init(&tree->lock, NULL) == 0) {
+            if (pthread_cond_init(&tree->released, NULL) == 0) {
+                return NACRE_OK;
             }
-            pthread_mutex_destroy(&tree->index_lock);
+            pthread_mutex_destroy(&tree->lock);
         }
         pthread_mutex_destroy(&tree->flush_lock);
     }
@@ -117,22 +146,61 @@ int tree_create(struct tree_env *env, const struct kind *kind, void *owner, cons
     tree->kind = kind;
     tree->owner = owner;
     tree->collection = words->id;
+    tree->dimension = words->dimension;
+    tree->metric = (nacre_metric)words->metric;
     tree->next_run = words->next_run;
+    tree->takes_operands = words->merge_operator != NULL;
     int status = init_locks(tree);
     if (status != NACRE_OK) {
         memory_free(tree);
         return status;
     }
-    status = open_version(tree, words);
+    status = keep_words(tree, words);
+    if (status == NACRE_OK) {
+        status = open_version(tree, words);
+    }
     if (status != NACRE_OK) {
         tree_free(tree);
         return fail_context(status, "collection '%s'", words->name);
     }
     pthread_mutex_lock(&tree->lock);
     tree_update_signals(tree);
+    tree_update_index_signals(tree);
     pthread_mutex_unlock(&tree->lock);
     *created = tree;
     return NACRE_OK;
+}
+
+void tree_set_hooks(struct tree *tree, const nacre_merge_operator *merge_operator,
+                    const nacre_compaction_filter *filter)
+{
+    tree->merge_operator = merge_operator;
+    tree->filter = filter;
+}
+
+int tree_read_pointer(const struct tree *tree, const struct entry *entry, nacre_slice *value, struct pin *pin)
+{
+    struct value_pointer pointer;
+    if (!value_pointer_decode(entry->value, &pointer)) {
+        return fail(NACRE_CORRUPT, "an entry that points into the value log has %zu bytes instead of %u",
+                    entry->value.size, VALUE_POINTER_BYTES);
+    }
+    return tree->env->segments->values ? value_log_read(tree->env->segments->values, &pointer, value, pin)
+                                       : fail(NACRE_CORRUPT, "an entry points into the value log, and there is none");
+}
+
+/* A write takes its operand's clock before it waits for its turn: so much later it is in a memtable, or was given up. */
+#define OPERAND_DELAY_MS UINT64_C(60000)
+
+uint64_t tree_expiry_clock(const struct tree *tree)
+{
+    uint64_t now = clock_wall_ms();
+    if (!tree->takes_operands || !tree->env->oldest_operand) {
+        return now;
+    }
+    uint64_t oldest = tree->env->oldest_operand(tree->env->context, tree->owner);
+    now = now > OPERAND_DELAY_MS ? now - OPERAND_DELAY_MS : 0;
+    return oldest < now ? oldest : now;
 }
 
 void tree_free(struct tree *tree)
@@ -140,17 +208,20 @@ void tree_free(struct tree *tree)
     if (!tree) {
         return;
     }
+    if (tree->version) {
+        value_usage_version(tree->version, false);
+    }
     version_unref(tree->version);
     for (size_t i = 0; i < tree->doubtful_count; i++) {
         segment_unref(tree->doubtful[i]); /* their files stay: the next opening knows what is named */
     }
     memory_free(tree->doubtful);
+    buffer_free(&tree->names);
     for (unsigned level = 0; level < TREE_LEVELS; level++) {
         buffer_free(&tree->level_cursor[level]);
     }
     pthread_cond_destroy(&tree->released);
     pthread_mutex_destroy(&tree->lock);
-    pthread_mutex_destroy(&tree->index_lock);
     pthread_mutex_destroy(&tree->flush_lock);
     memory_free(tree);
 }
@@ -183,8 +254,8 @@ bool claim_conflicts(const struct tree *tree, const struct claim *claim)
 {
     for (const struct claim *other = tree->claims; other; other = other->next) {
         bool counts = other != claim && (other->running || other->ticket < claim->ticket);
-        if (counts && claim->from <= other->to && other->from <= claim->to &&
-            ranges_meet(&claim->range, &other->range)) {
+        if (counts && claim->from <= other->to && other->from <= claim->to && claim->oldest <= other->newest &&
+            other->oldest <= claim->newest && ranges_meet(&claim->range, &other->range)) {
             return true;
         }
     }
@@ -250,7 +321,7 @@ static bool placed_ends_before(const struct placed *p, nacre_slice key)
     return !of->greatest_open && slice_compare(buffer_slice(&of->greatest), key) < 0;
 }
 
-static bool is_consumed(const struct placed *p, const struct consumed *consumed)
+bool consumed_has(const struct consumed *consumed, const struct placed *p)
 {
     const struct key_range *range = &consumed->range;
     for (size_t r = 0; r < consumed->count; r++) {
@@ -299,7 +370,7 @@ static int make_step(const struct tree *tree, const struct consumed *consumed, c
     }
     for (size_t i = 0; i < step->before_count && status == NACRE_OK; i++) {
         const struct placed *p = &step->before[i];
-        if (consumed && is_consumed(p, consumed)) {
+        if (consumed && consumed_has(consumed, p)) {
             step->removed[step->removed_count++] = *p;
             status = keep_rest(step, p, &consumed->range);
         } else {
@@ -412,6 +483,7 @@ static void publish(struct tree *tree, struct version *version, struct memtable 
     struct version *old = tree->version;
     tree->version = version;
     tree_update_signals(tree);
+    tree_update_index_signals(tree);
     version_ref(version);
     tree->env->publish(tree->env->context, tree->owner, version, flushed);
     version_unref(old);
@@ -428,9 +500,21 @@ static int make_room_for_doubts(struct tree *tree, size_t count)
     return NACRE_OK;
 }
 
-int tree_install(struct tree *tree, const struct consumed *consumed, const struct placed *added, size_t added_count,
+int tree_doubt(struct tree *tree, const struct placed *list, size_t count)
+{
+    int status = make_room_for_doubts(tree, count);
+    for (size_t i = 0; i < count && status == NACRE_OK; i++) {
+        segment_ref(list[i].segment);
+        tree->doubtful[tree->doubtful_count++] = list[i].segment;
+    }
+    return status;
+}
+
+int tree_install(struct tree *tree, const struct marked_step *marked, const struct marks *marks,
                  struct manifest_edit *edit, struct memtable *flushed)
 {
+    const struct placed *added = marked->added;
+    size_t added_count = marked->added_count;
     struct step step = { 0 };
     struct version *version = NULL;
     int status = atomic_load_explicit(&tree->dropped, memory_order_relaxed)
@@ -440,9 +524,10 @@ int tree_install(struct tree *tree, const struct consumed *consumed, const struc
         status = make_room_for_doubts(tree, added_count);
     }
     if (status == NACRE_OK) {
-        status = make_step(tree, consumed, added, added_count, &step);
+        status = make_step(tree, marked->consumed, added, added_count, &step);
     }
     if (status == NACRE_OK) {
+        marks_apply(tree, marked, marks, step.after, step.after_count);
         status = version_build(tree->kind, step.after, step.after_count, &version);
     }
     if (status == NACRE_OK) {
@@ -454,6 +539,7 @@ int tree_install(struct tree *tree, const struct consumed *consumed, const struc
     if (status == NACRE_OK) {
         clear_doubts(tree);
         retire_segments(&step);
+        value_usage_change(step.removed, step.removed_count, step.added, step.added_count);
         publish(tree, version, flushed);
     } else {
         version_unref(version);
@@ -462,11 +548,33 @@ int tree_install(struct tree *tree, const struct consumed *consumed, const struc
     return status;
 }
 
+int tree_remark(struct tree *tree, const struct marked_step *marked, const struct marks *marks)
+{
+    struct placed *list = NULL;
+    struct version *version = NULL;
+    size_t count = 0;
+    int status = version_placed(tree->version, 0, &list, &count);
+    if (status == NACRE_OK) {
+        marks_apply(tree, marked, marks, list, count);
+        status = version_build(tree->kind, list, count, &version);
+    }
+    if (status == NACRE_OK) {
+        publish(tree, version, NULL);
+    }
+    memory_free(list);
+    return status;
+}
+
+void tree_stop(struct tree *tree)
+{
+    /* Relaxed: units that look late are waited for. */
+    atomic_store_explicit(&tree->dropped, true, memory_order_relaxed);
+}
+
 int tree_drop(struct tree *tree)
 {
     struct version *empty = NULL;
-    /* Relaxed: units that look late are waited for. */
-    atomic_store_explicit(&tree->dropped, true, memory_order_relaxed);
+    tree_stop(tree);
     int status = version_build(tree->kind, &(struct placed){ 0 }, 0, &empty);
     pthread_mutex_lock(&tree->lock);
     while (atomic_load_explicit(&tree->running, memory_order_relaxed) > 0) {
@@ -479,6 +587,7 @@ int tree_drop(struct tree *tree)
             }
         }
         clear_doubts(tree);
+        value_usage_version(tree->version, false);
         publish(tree, empty, NULL);
     }
     pthread_mutex_unlock(&tree->lock);

@@ -2,6 +2,7 @@
 
    A lookup searches each run for the one piece that may hold the key (by the 8 bytes behind what all bounds of the run share), asks the
    kinds to prefetch, then probes newest first. Only the piece is touched, not the segment behind it. */
+#include "base/hash.h"
 #include "base/memory.h"
 #include "tree/run_cursor.h"
 #include "tree/version_build.h"
@@ -72,6 +73,18 @@ static inline size_t gather(const struct version *v, const struct lookup *lookup
     return count;
 }
 
+/* A filter that let the lookup pass to where the key is not was wrong. */
+static int get_counted(const struct kind *kind, void *reader, const struct lookup *lookup, struct entry *entry,
+                       struct pin *pin)
+{
+    struct lookup_counts *counts = lookup->counts;
+    uint32_t asked = counts->filter_asked, no = counts->filter_no;
+    int status = kind->get(reader, lookup, entry, pin);
+    counts->segments++;
+    counts->filter_wrong += status == NACRE_NOT_FOUND && counts->filter_asked > asked && counts->filter_no == no;
+    return status;
+}
+
 static inline int get_from(const struct version *v, size_t r, const struct lookup *lookup, struct entry *entry,
                            struct pin *pin)
 {
@@ -82,7 +95,9 @@ static inline int get_from(const struct version *v, size_t r, const struct looku
             v->kind->prefetch(found[i]->reader, lookup);
         }
         for (size_t i = 0; i < count; i++) {
-            int status = v->kind->get(found[i]->reader, lookup, entry, pin);
+            int status = __builtin_expect(lookup->counts != NULL, 0)
+                             ? get_counted(v->kind, found[i]->reader, lookup, entry, pin)
+                             : v->kind->get(found[i]->reader, lookup, entry, pin);
             if (status != NACRE_NOT_FOUND) {
                 return status;
             }
@@ -112,6 +127,69 @@ int version_get(const struct version *v, const struct lookup *lookup, uint64_t c
     return status;
 }
 
+struct visitor {
+    struct lookup lookup;
+    bool (*visit)(void *context, const struct entry *);
+    void *context;
+    bool more;
+};
+
+/* All versions but those that `lookup` leaves out: a cursor, as looking one after another up would begin at the newest each time. */
+static int visit_older(const struct piece *piece, struct visitor *v)
+{
+    struct cursor *cursor = NULL;
+    int status = piece->segment->kind->cursor_create(piece->reader, &cursor);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    for (cursor_seek(cursor, v->lookup.key); v->more && cursor->valid && slice_equal(cursor->entry.key, v->lookup.key);
+         cursor_next(cursor)) {
+        if (cursor->entry.sequence <= v->lookup.snapshot) {
+            v->more = v->visit(v->context, &cursor->entry);
+        }
+    }
+    status = cursor->status;
+    cursor_close(cursor);
+    return status;
+}
+
+/* Mostly there is one version, so that is looked up, and whether there is another. */
+static int visit_piece(const struct piece *piece, struct visitor *v)
+{
+    uint64_t snapshot = v->lookup.snapshot;
+    int status = NACRE_OK;
+    for (unsigned looked = 0; v->more && status == NACRE_OK && looked < 2; looked++) {
+        struct entry entry;
+        struct pin pin = { NULL, NULL };
+        status = piece->segment->kind->get(piece->reader, &v->lookup, &entry, &pin);
+        if (status == NACRE_OK) {
+            v->more = v->visit(v->context, &entry);
+            pin_release(&pin);
+            v->lookup.snapshot = entry.sequence - (entry.sequence > 0);
+            status = entry.sequence > piece->least_sequence ? NACRE_OK : NACRE_NOT_FOUND;
+        }
+    }
+    if (v->more && status == NACRE_OK) {
+        status = visit_older(piece, v);
+    }
+    v->lookup.snapshot = snapshot;
+    return status == NACRE_NOT_FOUND ? NACRE_OK : status;
+}
+
+int version_visit(const struct version *version, const struct lookup *lookup,
+                  bool (*visit)(void *context, const struct entry *), void *context)
+{
+    struct visitor v = { .lookup = *lookup, .visit = visit, .context = context, .more = true };
+    int status = NACRE_OK;
+    for (size_t r = 0; r < version->run_count && v.more && status == NACRE_OK; r++) {
+        const struct piece *piece = find_piece(&version->runs[r], lookup->key);
+        if (piece && piece->least_sequence <= lookup->snapshot) {
+            status = visit_piece(piece, &v);
+        }
+    }
+    return status;
+}
+
 void version_prefetch(const struct version *v, size_t from_run, const struct lookup *lookup)
 {
     const struct piece *found[PROBES];
@@ -134,6 +212,17 @@ bool version_may_have_key_from(const struct version *v, size_t from_run, const s
     return false;
 }
 
+bool version_may_have_operands(const struct version *v, size_t run, const struct lookup *lookup)
+{
+    for (size_t r = 0; r < run; r++) {
+        const struct piece *piece = find_piece(&v->runs[r], lookup->key);
+        if (piece && piece->merges && v->kind->may_have_key(piece->reader, lookup)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool version_may_have_key(const struct version *v, const struct lookup *lookup, uint32_t from_level)
 {
     size_t from = 0;
@@ -141,6 +230,83 @@ bool version_may_have_key(const struct version *v, const struct lookup *lookup, 
         from++;
     }
     return version_may_have_key_from(v, from, lookup);
+}
+
+/* ---- what newer segments supersede ---- */
+
+bool piece_dead_rows(const struct piece *piece, uint64_t snapshot, const struct dead_rows **dead)
+{
+    bool known = piece->dead_known && (!piece->dead_rows || snapshot >= piece->dead_rows->valid_from);
+    *dead = known ? piece->dead_rows : NULL;
+    return known;
+}
+
+/* Runs are ordered by age, so any version that the snapshot sees is newer; of range deletes the sequence tells. */
+static int supersedes(const struct piece *piece, const struct lookup *lookup, uint64_t sequence, bool *newer)
+{
+    struct entry entry;
+    struct pin pin = { NULL, NULL };
+    if (piece->segment->ranges &&
+        range_set_covering(piece->segment->ranges, lookup->key, lookup->snapshot, NULL) > sequence) {
+        *newer = true;
+        return NACRE_OK;
+    }
+    if (!piece->segment->kind->may_have_key(piece->reader, lookup)) {
+        return NACRE_OK;
+    }
+    int status = piece->segment->kind->get(piece->reader, lookup, &entry, &pin);
+    *newer = status == NACRE_OK;
+    if (*newer) {
+        pin_release(&pin);
+    }
+    return status == NACRE_NOT_FOUND ? NACRE_OK : status;
+}
+
+int version_newer_has(const struct version *v, size_t run, const struct lookup *lookup, uint64_t sequence, bool *newer)
+{
+    int status = NACRE_OK;
+    *newer = false;
+    for (size_t r = 0; r < run && status == NACRE_OK && !*newer; r++) {
+        const struct piece *piece = find_piece(&v->runs[r], lookup->key);
+        if (piece && piece->least_sequence <= lookup->snapshot) {
+            status = supersedes(piece, lookup, sequence, newer);
+        }
+    }
+    return status;
+}
+
+/* Of all versions that the piece has of the key: a put, or an operand, may lie under a delete that another merge is dropping. */
+static int piece_has_put(const struct piece *piece, struct lookup lookup, bool *has)
+{
+    struct entry entry;
+    struct pin pin = { NULL, NULL };
+    int status = NACRE_OK;
+    while (status == NACRE_OK && !*has) {
+        status = piece->segment->kind->get(piece->reader, &lookup, &entry, &pin);
+        if (status == NACRE_OK) {
+            pin_release(&pin);
+            *has = entry.type != ENTRY_DELETE;
+            if (entry.sequence == 0) {
+                break;
+            }
+            lookup.snapshot = entry.sequence - 1;
+        }
+    }
+    return status == NACRE_NOT_FOUND ? NACRE_OK : status;
+}
+
+int version_has_put(const struct version *v, size_t from_run, nacre_slice key, bool *has)
+{
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = SEQUENCE_MAX };
+    int status = NACRE_OK;
+    *has = false;
+    for (size_t r = from_run; r < v->run_count && status == NACRE_OK && !*has; r++) {
+        const struct piece *piece = find_piece(&v->runs[r], key);
+        if (piece && v->kind->may_have_key(piece->reader, &lookup)) {
+            status = piece_has_put(piece, lookup, has);
+        }
+    }
+    return status;
 }
 
 /* ---- cursors ---- */

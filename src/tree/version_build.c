@@ -3,7 +3,9 @@
    One block of memory per version: struct version | runs | pieces | heads | keys. Invariants:
    1. runs are newest first: level 0 by falling id, then level 1, 2, ...; each of these has one run at most.
    2. pieces of a run ascend and are disjoint, also where their range deletes reach.
-   3. each piece holds one reference of its segment.
+   3. each piece holds one reference of its segment, and one of its dead rows.
+   4. dead rows that are known say all that the newer runs of this version supersede, no less; those of a run that nothing is newer than are
+      none. Who lists the pieces sees to it (dead_marks.c).
    No locks; a version is immutable once built. */
 #include "tree/version_build.h"
 #include "base/memory.h"
@@ -106,6 +108,22 @@ static uint64_t dead_bytes(const struct layout *to, const struct placed *from)
                : 0;
 }
 
+/* As many of the segment's operands as the piece has of its entries, rounded up: none are told to be there only where there are none. */
+static uint64_t share_of_merges(const struct placed *from)
+{
+    const struct segment_properties *of = &from->segment->properties;
+    if (of->merges == 0 || of->entries == 0) {
+        return of->merges;
+    }
+    return 1 + (uint64_t)((double)of->merges * (double)from->entries / (double)of->entries);
+}
+
+uint64_t value_share_of(const struct segment *segment, uint64_t entries, uint64_t bytes)
+{
+    uint64_t all = segment->properties.entries;
+    return entries >= all ? bytes : (uint64_t)((double)bytes * (double)entries / (double)all);
+}
+
 static void set_piece(struct layout *to, const struct placed *from)
 {
     struct segment *segment = from->segment;
@@ -117,16 +135,28 @@ static void set_piece(struct layout *to, const struct placed *from)
                                  .bytes = from->bytes,
                                  .entries = from->entries,
                                  .deletes = from->deletes,
+                                 .merges = share_of_merges(from),
                                  .shadowed = from->shadowed,
                                  .hiding = from->hiding,
-                                 .last_expiry_ms = from->last_expiry_ms };
+                                 .last_expiry_ms = from->last_expiry_ms,
+                                 .dead_rows = from->dead_rows,
+                                 .dead_known = from->dead_known,
+                                 .dead_unseen = from->dead_unseen };
     to->piece->begin = from->has_begin ? copy_key(to, from->begin) : begin_of(from);
     to->piece->end = from->has_end ? copy_key(to, from->end) : end_of(from);
     to->piece->open_end = !from->has_end && segment->properties.greatest_open;
     segment_ref(segment);
+    dead_rows_ref(from->dead_rows);
     struct version *v = to->version;
+    if (v->run_count == 1) { /* the newest */
+        to->piece->dead_known = v->kind->find_dead != NULL;
+    }
+    v->unknown_dead += v->kind->find_dead && !to->piece->dead_known;
     to->piece->dead = dead_bytes(to, from);
     v->dead += to->piece->dead;
+    to->piece->values = value_share_of(segment, from->entries, segment->properties.values.bytes);
+    v->values += to->piece->values;
+    v->has_values = v->has_values || segment->properties.values.count > 0;
     v->bytes += from->bytes;
     v->has_ranges = v->has_ranges || segment->ranges;
     if (segment->properties.greatest_sequence > v->greatest_sequence) {
@@ -254,6 +284,7 @@ void version_unref(struct version *v)
     for (size_t r = 0; r < v->run_count; r++) {
         for (size_t i = 0; i < v->runs[r].count; i++) {
             segment_unref(v->runs[r].pieces[i].segment);
+            dead_rows_unref(v->runs[r].pieces[i].dead_rows);
         }
     }
     memory_free(v);
@@ -284,7 +315,32 @@ int version_placed(const struct version *v, size_t extra, struct placed **list, 
                                                    .deletes = p->deletes,
                                                    .shadowed = p->shadowed,
                                                    .hiding = p->hiding,
-                                                   .last_expiry_ms = p->last_expiry_ms };
+                                                   .last_expiry_ms = p->last_expiry_ms,
+                                                   .dead_rows = p->dead_rows,
+                                                   .dead_known = p->dead_known,
+                                                   .dead_unseen = p->dead_unseen };
+        }
+    }
+    return NACRE_OK;
+}
+
+int version_segments(const struct version *v, uint64_t before_run, struct segment ***list, size_t *count)
+{
+    *count = 0;
+    *list = memory_alloc(v->piece_count * sizeof(struct segment *) + 1);
+    if (!*list) {
+        return NACRE_NO_MEMORY;
+    }
+    for (size_t r = 0; r < v->run_count; r++) {
+        for (size_t i = 0; i < v->runs[r].count && v->runs[r].id < before_run; i++) {
+            struct segment *segment = v->runs[r].pieces[i].segment;
+            size_t k = 0;
+            while (k < *count && (*list)[k] != segment) {
+                k++;
+            }
+            if (k == *count) {
+                (*list)[(*count)++] = segment;
+            }
         }
     }
     return NACRE_OK;
@@ -363,6 +419,63 @@ void run_overlap(const struct run *run, const struct key_range *range, size_t *f
         }
     }
     *after = range->end.size ? low : run->count;
+}
+
+bool version_has_operands(const struct version *v, size_t run, const struct key_range *range)
+{
+    for (size_t r = 0; r < run; r++) {
+        size_t first, after;
+        run_overlap(&v->runs[r], range, &first, &after);
+        for (; first < after; first++) {
+            if (v->runs[r].pieces[first].merges) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Of the keys of the range, without a look at the segment where that has all of the piece. */
+static uint64_t values_of_part(const struct piece *piece, const struct key_range *range)
+{
+    bool from_begin = slice_compare(range->begin, piece->begin) <= 0;
+    if (piece->values == 0 || (from_begin && range->end.size == 0) ||
+        (from_begin && piece_ends_before(piece, range->end))) {
+        return piece->values;
+    }
+    struct placed whole = { .segment = piece->segment,
+                            .has_begin = piece->has_begin,
+                            .has_end = piece->has_end,
+                            .begin = piece->begin,
+                            .end = piece->end };
+    struct placed part = whole;
+    if (!from_begin) {
+        part.has_begin = true;
+        part.begin = range->begin;
+    }
+    if (range->end.size && !piece_ends_before(piece, range->end)) {
+        part.has_end = true;
+        part.end = range->end;
+    }
+    size_t in_part, in_whole;
+    if (count_samples(&part, &whole, &in_part, &in_whole) != NACRE_OK || in_whole == 0) {
+        return 0;
+    }
+    return share_of(piece->values, in_part - 1 < in_whole ? in_part - 1 : in_whole, in_whole);
+}
+
+uint64_t version_values_in(const struct version *v, nacre_slice begin, nacre_slice end)
+{
+    const struct key_range range = { begin, end };
+    uint64_t bytes = 0;
+    for (size_t r = 0; r < v->run_count && v->has_values; r++) {
+        size_t first, after;
+        run_overlap(&v->runs[r], &range, &first, &after);
+        for (size_t i = first; i < after; i++) {
+            bytes += values_of_part(&v->runs[r].pieces[i], &range);
+        }
+    }
+    return bytes;
 }
 
 bool version_overlaps(const struct version *v, size_t from_run, const struct key_range *range)

@@ -191,16 +191,11 @@ static void kinds_and_options_that_this_version_lacks_are_unsupported(void **sta
     struct fixture *f = *state;
     nacre_collection *c;
     nacre_collection_options o = NACRE_COLLECTION_OPTIONS_INIT;
-    o.kind = NACRE_VECTORS;
-    assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_UNSUPPORTED, "kind");
     o.kind = (nacre_kind)1234;
     assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_INVALID, "kind");
     o = (nacre_collection_options)NACRE_COLLECTION_OPTIONS_INIT;
     o.dimension = 3;
     assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_INVALID, "dimension");
-    o = (nacre_collection_options)NACRE_COLLECTION_OPTIONS_INIT;
-    o.value_log_threshold = 100;
-    assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_UNSUPPORTED, "value_log_threshold");
     o = (nacre_collection_options)NACRE_COLLECTION_OPTIONS_INIT;
     o.merge_operator = "add";
     assert_refused(nacre_collection_create(f->store, "c", &o, &c), NACRE_UNSUPPORTED, "merge operator");

@@ -45,6 +45,9 @@ if [ -n "$log" ]; then
     else
         blames "$(basename "$log")"
         expect 2 put files x y
+        expect 2 dump log "$log"
+        prints '"damaged_regions":1'
+        blames "$(basename "$log")"
         expect 0 salvage store
         expect 0 get files late1
         expect 0 count files
@@ -57,6 +60,37 @@ expect 0 salvage store --json
 jq -e . out >result || wrong "no JSON"
 nacre scan files >kept
 same in.tsv kept
+
+it "salvage --to copies what can be read of a damaged store without a manifest, and leaves that as it is"
+rm -rf store new && cp -r good store
+rm store/CURRENT
+segment=$(ls -S store/segments/*.seg | head -n 1)
+flip "$segment" $(($(wc -c <"$segment") / 2))
+find store -type f -exec cksum {} + | sort >before
+expect 2 salvage store --to new
+prints "$(basename "$segment")"
+find store -type f -exec cksum {} + | sort >after
+same before after
+expect 0 verify --store new
+nacre --store new scan files >kept
+awk -F '\t' 'NR == FNR { value[$1] = $2; next } value[$1] != $2 { exit 1 }' in.tsv kept || wrong "something wrong was read"
+[ "$(wc -l <kept)" -gt 15000 ] || wrong "more than a block is lost"
+expect 2 salvage store --to new
+
+it "backups are made, listed, verified, restored and removed"
+rm -rf store && cp -r good store
+expect 0 backup copies
+expect 0 put files more value
+expect 0 backup copies --newest 1 --json
+[ "$(jq .id out)" -eq 2 ] || wrong "not the second backup"
+expect 0 backup copies --list --json
+[ "$(jq '.backups | length' out)" -eq 1 ] || wrong "the first backup is not gone"
+expect 0 backup copies --verify
+expect 0 restore copies back
+expect 0 get files more --store back
+prints value
+expect 2 restore copies back
+expect 2 restore copies other --id 1
 
 it "salvage of what is no store says so"
 expect 2 salvage nothing

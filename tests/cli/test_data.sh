@@ -120,6 +120,29 @@ expect 0 put fruit -- -dash value
 expect 0 get fruit -- -dash
 says value
 
+it "merge changes a value by the collection's operator"
+expect 0 create sums --merge-operator add64
+expect 0 create notes --merge-operator 'append:; '
+expect 0 list --json
+[ "$(jq -r '.[] | select(.name == "notes") | .merge_operator' out)" = "append:; " ] || wrong "list --json"
+expect 0 merge sums n 40
+expect 0 merge sums n 2
+nacre get sums n --raw >got
+printf '\52\0\0\0\0\0\0\0' >wanted
+same wanted got
+expect 2 merge sums n forty
+blames "decimal number"
+expect 0 put notes n one
+expect 0 merge notes n two
+expect 0 flush notes
+printf three | nacre merge notes n -
+expect 0 get notes n
+says "one; two; three"
+expect 2 merge fruit a1 x
+blames "without a merge operator"
+expect 2 create other --merge-operator nobody
+blames "nobody"
+
 it "a store that is not there, a directory that is none, and a missing --store are errors"
 expect 2 --store "$work/nothing" list
 blames "$work/nothing"

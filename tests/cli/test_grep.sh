@@ -19,7 +19,7 @@ blames "kind strings, not ordered"
 expect 2 import other keys
 blames "other"
 expect 2 import other keys --kind vectors
-blames "ordered or strings"
+blames "no fixed one"
 
 in_memory_and_in_segments() { # runs the tests below on both
     it "keys that match are printed in their order"

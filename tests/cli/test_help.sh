@@ -22,6 +22,14 @@ for name in $names; do
     grep -qE "^ +$name\) names=" completion || wrong "$name is not completed"
 done
 
+it "the help stands in columns"
+for name in $names; do
+    nacre help "$name" >>general
+done
+awk 'length > 100 { print; bad = 1 } END { exit bad }' general >result || wrong "too wide: $(head -n 1 result)"
+grep -q '^ \{34\}print what a file of the store says$' general || wrong "what does not fit has no line of its own"
+grep -q '^ \{24\}bytes from which on' general || wrong "an option that does not fit has no line of its own"
+
 it "the man page has no errors"
 if command -v man >/dev/null; then
     man --warnings -E UTF-8 -l -Tutf8 manual >page 2>err || wrong "man cannot show it"
@@ -78,10 +86,10 @@ expect 2 scan x --reverse=yes
 expect 2 put x y --durability sometimes
 blames "memory, os or disk"
 expect 2 create x --kind queue
-blames "ordered or strings"
+blames "ordered, strings or vectors"
 expect 2 create x --kind vectors
 expect 2 dump nonsense file
-blames "log, manifest or segment"
+blames "log, manifest, segment or values"
 expect 2 bench fillsex
 blames "fillseq"
 

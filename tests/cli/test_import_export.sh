@@ -111,3 +111,41 @@ if command -v script >/dev/null; then
     script -qec "'$command' import two long.txt" /dev/null >typed 2>&1 </dev/null || wrong "import on a terminal"
     grep -q 'ETA' typed || wrong "no progress on a terminal"
 fi
+
+it "sorted entries are loaded as one write"
+nacre create sorted
+expect 0 put sorted b old
+printf 'a\t1\nb\t2\nc\t3\n' >sorted.tsv
+expect 0 import sorted sorted.tsv --sorted --json
+[ "$(jq .entries out)" = 3 ] || wrong "entries"
+expect 0 scan sorted
+says "$(printf 'a\t1')" "$(printf 'b\t2')" "$(printf 'c\t3')"
+seq -w 1 30000 | sed 's/.*/key-&/' >sorted.lines
+expect 0 import sorted sorted.lines --sorted
+expect 0 count sorted --prefix key-
+says 30000
+expect 0 verify
+printf '{"key":"x","value":"9"}\n{"key":"y"}\n' >sorted.jsonl
+expect 0 import sorted sorted.jsonl --sorted --ttl 1
+sleep 0.01
+expect 1 scan sorted --begin x
+expect 0 import sorted - --sorted --kind ordered --header --format csv <<'END'
+key,value
+"p,q",1
+r,2
+END
+expect 0 get sorted p,q
+says 1
+
+it "a sorted import that is not sorted imports nothing and names line and keys"
+printf 'm\t1\no\t2\nn\t3\n' >unsorted.tsv
+expect 2 import sorted unsorted.tsv --sorted
+blames "line 3"
+blames "'n' after 'o'"
+expect 1 scan sorted --begin m --end p
+printf 'm\nm\n' >twice.lines
+expect 2 import sorted twice.lines --sorted
+blames "'m' after 'm'"
+expect 2 import sorted sorted.tsv --sorted --batch 10
+expect 2 import sorted sorted.tsv --sorted --durability os
+[ "$(find "$NACRE_STORE/segments" -name '*.seg' | wc -l)" -lt 20 ] || wrong "segments are left behind"

@@ -1,7 +1,7 @@
 /* The power fails at every call of the file layer, again and again on the same store, with writes, seals and merges between the
    crashes. After each: what was acknowledged at level disk is there, every batch is whole or absent, and what is there is a prefix of what
    was written. NACRE_TEST_SCALE tries more cuts. */
-#include "support/model.h"
+#include "support/model_txn.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
 
@@ -20,10 +20,10 @@ struct life {
 
 static int open_store(struct life *l)
 {
-    static const char *const tuning[] = {
-        "seal_bytes",  "8192", "segment_bytes", "16384", "level_base_bytes", "65536",
-        "level0_runs", "2",    "block_bytes",   "512",   "log_file_bytes",   "65536"
-    };
+    static const char *const tuning[] = { "seal_bytes",       "8192",  "segment_bytes",  "16384",
+                                          "level_base_bytes", "65536", "level0_runs",    "2",
+                                          "block_bytes",      "512",   "log_file_bytes", "65536",
+                                          "value_file_bytes", "16384" };
     int status = nacre_open("/store", &l->options, &l->store);
     for (unsigned i = 0; i < sizeof tuning / sizeof tuning[0] && status == NACRE_OK; i += 2) {
         status = nacre_tune(l->store, tuning[i], tuning[i + 1]);
@@ -57,14 +57,34 @@ static int one_step(struct life *l, nacre_batch *batch)
     if (what < 8) {
         return nacre_compact(collection, (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 });
     }
+    if (what < 13) {
+        l->states[l->tried + 1] = l->states[l->tried];
+        l->tried++;
+        int status = model_random_ingest(&l->states[l->tried], l->collections, &l->seed, &l->next_value);
+        l->durable = status == NACRE_OK ? l->tried : l->durable;
+        return status;
+    }
     nacre_write_options options = NACRE_WRITE_OPTIONS_INIT;
     options.durability = model_random(&l->seed) % 3 ? NACRE_DISK : NACRE_OS;
     nacre_batch_clear(batch);
     l->states[l->tried + 1] = l->states[l->tried];
     l->tried++;
-    model_random_batch(&l->states[l->tried], batch, l->collections, &l->seed, &l->next_value);
-    int status = nacre_write(l->store, batch, &options);
-    if (status == NACRE_OK && options.durability == NACRE_DISK) {
+    int status;
+    if (what < 40) {
+        const char *wrong;
+        status = model_random_txn(&l->states[l->tried], l->store, l->collections, &l->seed, &l->next_value, &options,
+                                  &wrong);
+        if (wrong) {
+            fprintf(stderr, "%s\n", wrong);
+            fail();
+        }
+    } else {
+        model_random_batch(&l->states[l->tried], batch, l->collections, &l->seed, &l->next_value);
+        status = nacre_write(l->store, batch, &options);
+    }
+    /* A transaction that wrote nothing made nothing durable. */
+    bool wrote = what >= 40 || memcmp(&l->states[l->tried], &l->states[l->tried - 1], sizeof l->states[0]) != 0;
+    if (status == NACRE_OK && options.durability == NACRE_DISK && wrote) {
         l->durable = l->tried;
     }
     return status;
@@ -83,6 +103,15 @@ static void live(struct life *l, unsigned batches)
     close_store(l);
 }
 
+/* Of each state what differs: a state that is nearly the right one tells more than one that is far from it. */
+static void complain(char *complaints, size_t size, unsigned state, const char *wrong)
+{
+    size_t used = strlen(complaints);
+    if (wrong) {
+        snprintf(complaints + used, size - used, "  %u: %s\n", state, wrong);
+    }
+}
+
 /* Opens what is left and finds which of the states it is; that is where the next life begins. */
 static void recover(struct life *l, uint64_t cut, uint64_t seed)
 {
@@ -92,14 +121,16 @@ static void recover(struct life *l, uint64_t cut, uint64_t seed)
                 (unsigned long long)seed, nacre_status_name(status), nacre_last_error());
         fail();
     }
+    char complaints[4096] = "";
     const char *wrong = "";
     unsigned state = l->tried + 1;
     while (wrong && state-- > l->durable) {
         wrong = model_compare(&l->states[state], l->collections, NULL);
+        complain(complaints, sizeof complaints, state, wrong);
     }
     if (wrong) {
-        fprintf(stderr, "cut at call %llu, seed %llu: none of the states %u to %u; the oldest: %s\n",
-                (unsigned long long)cut, (unsigned long long)seed, l->durable, l->tried, wrong);
+        fprintf(stderr, "cut at call %llu, seed %llu: none of the states %u to %u\n%s", (unsigned long long)cut,
+                (unsigned long long)seed, l->durable, l->tried, complaints);
         fail();
     }
     struct model found = l->states[state];
@@ -117,7 +148,11 @@ static struct life *new_life(uint64_t seed)
     l->options.memory_budget = 32 << 20;
     l->options.log_limit = 4 << 20;
     l->seed = seed;
+    l->states[0].merges = seed % 2;
+    l->options.hooks = &model_hooks;
     l->states[0].kinds[1] = NACRE_STRINGS;
+    l->states[0].kinds[2] = NACRE_VECTORS;
+    l->states[0].value_log_threshold = seed % 2 ? 16 : 0;
     return l;
 }
 
@@ -133,22 +168,34 @@ static unsigned scale(void)
     return text ? (unsigned)atoi(text) : 1;
 }
 
-static void a_power_cut_at_any_call_keeps_what_was_acknowledged(void **state)
+static void cut_at_any_call(uint64_t seed)
 {
-    (void)state;
-    struct life *l = new_life(4711);
+    struct life *l = new_life(seed);
     live(l, 120);
+    assert_int_equal(l->tried, 120); /* with the power on all goes well */
     uint64_t calls = os_memory_calls(l->os);
     end_life(l);
-    uint64_t stride = calls / (160 * scale()) + 1;
+    uint64_t stride = calls / (120 * scale()) + 1;
     for (uint64_t cut = 1; cut < calls; cut += stride) {
-        l = new_life(4711);
+        l = new_life(seed);
         os_memory_cut_at(l->os, cut);
         live(l, 120);
         os_memory_restart(l->os, cut);
         recover(l, cut, cut);
         end_life(l);
     }
+}
+
+static void a_power_cut_at_any_call_keeps_what_was_acknowledged(void **state)
+{
+    (void)state;
+    cut_at_any_call(4712);
+}
+
+static void a_power_cut_at_any_call_keeps_what_was_acknowledged_in_the_value_log(void **state)
+{
+    (void)state;
+    cut_at_any_call(4711);
 }
 
 static void repeated_power_cuts_lose_nothing(void **state)
@@ -179,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_power_cut_at_any_call_keeps_what_was_acknowledged),
+        cmocka_unit_test(a_power_cut_at_any_call_keeps_what_was_acknowledged_in_the_value_log),
         cmocka_unit_test(repeated_power_cuts_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,13 +2,14 @@
    in a documented state, says so, answers reads rightly, and, opened again, has all that was acknowledged. */
 #include "base/memory.h"
 #include <stdatomic.h>
-#include "support/model.h"
+#include "support/model_txn.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
 #undef fail
 #include "store/search_count.h"
 
-#define BATCHES 60
+#define BATCHES  60
+#define SEARCHES (MODEL_PATTERNS + 16) /* by each pattern, and for nearest neighbours */
 
 struct attempt {
     nacre_os *os;
@@ -17,7 +18,7 @@ struct attempt {
     nacre_collection *collections[MODEL_COLLECTIONS];
     uint64_t seed;
     uint32_t next_value;
-    struct model states[BATCHES + 1];
+    struct model states[BATCHES + BATCHES / 9 + 1];
     unsigned tried, acknowledged; /* batches; the states between may be there */
     uint32_t searchers;           /* threads of a count */
 };
@@ -33,8 +34,12 @@ static struct attempt *new_attempt(void)
     r->options.memory_budget = 32 << 20;
     r->options.write_timeout_ms = 200;
     r->seed = 99;
+    r->options.hooks = &model_hooks;
+    r->states[0].merges = true;
     r->searchers = 1;
     r->states[0].kinds[1] = NACRE_STRINGS;
+    r->states[0].kinds[2] = NACRE_VECTORS;
+    r->states[0].value_log_threshold = 60; /* about half of the values go there */
     return r;
 }
 
@@ -46,6 +51,9 @@ static int open_store(struct attempt *r)
     }
     if (status == NACRE_OK) {
         status = nacre_tune(r->store, "level0_runs", "2");
+    }
+    if (status == NACRE_OK) {
+        status = nacre_tune(r->store, "value_file_bytes", "16384");
     }
     if (status == NACRE_OK) {
         status = model_open(&r->states[0], r->store, r->collections);
@@ -71,13 +79,21 @@ static bool documented(int status)
 }
 
 /* Right, or failed as documented. */
-static int search_one(struct attempt *r, unsigned pattern, bool reverse)
+static int search_one(struct attempt *r, unsigned search, bool reverse)
 {
-    nacre_regex_options options = NACRE_REGEX_OPTIONS_INIT;
+    const struct model *m = &r->states[r->tried];
+    const char *wrong;
     int status;
-    options.parallelism = r->searchers;
-    options.reverse = reverse;
-    const char *wrong = model_compare_search(&r->states[r->tried], r->collections[1], 1, pattern, &options, &status);
+    if (search < MODEL_PATTERNS) {
+        nacre_regex_options options = NACRE_REGEX_OPTIONS_INIT;
+        options.parallelism = r->searchers;
+        options.reverse = reverse;
+        wrong = model_compare_search(m, r->collections[1], 1, search, &options, &status);
+    } else {
+        uint64_t seed = search;
+        struct model_nearest how = model_random_nearest(&seed);
+        wrong = model_compare_nearest(m, r->collections[2], 2, &how, NULL, &status);
+    }
     if (wrong) {
         fprintf(stderr, "%s (%s)\n", wrong, nacre_last_error());
         assert_true(false);
@@ -89,7 +105,7 @@ static int search_one(struct attempt *r, unsigned pattern, bool reverse)
 static void search_some(struct attempt *r, unsigned n)
 {
     for (unsigned i = 0; i < 3; i++) {
-        (void)search_one(r, (n + 7 * i) % MODEL_PATTERNS, i % 2);
+        (void)search_one(r, (n + 7 * i) % SEARCHES, i % 2);
     }
 }
 
@@ -107,12 +123,26 @@ static void work(struct attempt *r)
         struct model next = r->states[r->tried];
         nacre_batch_clear(batch);
         quiet = true; /* filling the batch is not what is tested */
-        model_random_batch(&next, batch, r->collections, &r->seed, &r->next_value);
+        if (n % 3 != 1) {
+            model_random_batch(&next, batch, r->collections, &r->seed, &r->next_value);
+        }
         quiet = false;
-        r->states[++r->tried] = next;
         nacre_write_options options = NACRE_WRITE_OPTIONS_INIT;
         options.durability = n % 2 ? NACRE_DISK : NACRE_OS;
-        status = nacre_write(r->store, batch, &options);
+        if (n % 3 == 1) {
+            const char *wrong;
+            status = model_random_txn(&next, r->store, r->collections, &r->seed, &r->next_value, &options, &wrong);
+            assert_null(wrong);
+        } else {
+            status = nacre_write(r->store, batch, &options);
+        }
+        r->states[++r->tried] = next;
+        if (status == NACRE_OK && n % 9 == 8) {
+            r->acknowledged = r->tried; /* and an ingest on top, as one more step */
+            next = r->states[r->tried];
+            status = model_random_ingest(&next, r->collections, &r->seed, &r->next_value);
+            r->states[++r->tried] = next;
+        }
         assert_true(documented(status));
         if (status == NACRE_OK) {
             r->acknowledged = r->tried;
@@ -238,9 +268,10 @@ static struct attempt *attempt_to_search(void)
 {
     struct attempt *r = new_attempt();
     work(r);
-    assert_int_equal(r->acknowledged, BATCHES);
+    assert_int_equal(r->acknowledged, BATCHES + BATCHES / 9);
     assert_ok(nacre_tune(r->store, "segment_map", "0"));
     assert_ok(nacre_flush(r->collections[1]));
+    assert_ok(nacre_flush(r->collections[2]));
     close_store(r);
     assert_ok(open_store(r));
     return r;
@@ -252,12 +283,12 @@ static void fail_allocations_of_searches(uint32_t searchers)
     struct nth_allocation nth;
     unsigned failed = 0;
     r->searchers = searchers;
-    for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
+    for (unsigned search = 0; search < SEARCHES; search++) {
         bool all = false;
         for (uint64_t n = 1; !all; n++) {
             nth.left = n;
             memory_set_fault(nth_fails, &nth);
-            int status = search_one(r, pattern, n % 2);
+            int status = search_one(r, search, n % 2);
             memory_set_fault(NULL, NULL);
             all = nth.left > 0 && nth.left <= n; /* below 0 it wraps */
             failed += status == NACRE_NO_MEMORY;
@@ -289,16 +320,16 @@ static void a_read_that_fails_in_a_search_gives_no_wrong_answer(void **state)
     (void)state;
     struct attempt *r = attempt_to_search();
     unsigned failed = 0;
-    for (unsigned pattern = 0; pattern < MODEL_PATTERNS; pattern++) {
+    for (unsigned search = 0; search < SEARCHES; search++) {
         for (uint64_t nth = 1, calls = 1; nth <= calls; nth++) {
             close_store(r); /* nothing is kept in memory */
             assert_ok(open_store(r));
             calls = os_memory_calls(r->os);
             os_memory_fail(r->os, nth, OS_FAULT_IO, false);
-            failed += search_one(r, pattern, nth % 2) == NACRE_IO;
+            failed += search_one(r, search, nth % 2) == NACRE_IO;
             os_memory_heal(r->os);
             calls = os_memory_calls(r->os) - calls;
-            assert_ok(search_one(r, pattern, nth % 2));
+            assert_ok(search_one(r, search, nth % 2));
         }
     }
     assert_true(failed > 20);
@@ -341,6 +372,7 @@ static void a_full_disk_makes_the_store_read_only_and_resume_brings_it_back(void
 {
     (void)state;
     struct attempt *r = new_attempt();
+    r->states[0].value_log_threshold = UINT64_MAX;
     assert_ok(open_store(r));
     char value[1000];
     memset(value, 'x', sizeof value);

@@ -1,4 +1,4 @@
-/* What fuzz_segment.c, fuzz_strings.c and fuzz_index.c share: a small good segment with its side file, damage with right checksums over it, and a walk through every
+/* What fuzz_segment.c, fuzz_strings.c, fuzz_vectors.c and fuzz_index.c share: a small good segment with its side file, damage with right checksums over it, and a walk through every
    call that reads. Nothing is asserted of answers: no crash, no hang, no byte outside of what was given. */
 #ifndef NACRE_TESTS_SEGMENT_EXERCISE_H
 #define NACRE_TESTS_SEGMENT_EXERCISE_H
@@ -8,11 +8,16 @@
 #include "ordered/ordered.h"
 #include "ordered/reader.h"
 #include "support/os_memory.h"
+#include "support/small_graphs.h"
 #include "segment/block_cache.h"
 #include "segment/container_format.h"
 #include "segment/segment.h"
 #include "strings/reader.h"
 #include "strings/strings.h"
+#include "distance/distance.h"
+#include "values/value_pointer.h"
+#include "vectors/keys.h"
+#include "vectors/reader.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -64,12 +69,23 @@ static inline void exercise_read(struct exercise *x, bool index, struct buffer *
     must(os_read_file(x->os, path, 1 << 24, out) == NACRE_OK);
 }
 
+/* Makes the entry one whose value lies in the value log; `bytes` hold the pointer. */
+static inline void exercise_point(struct entry *e, uint32_t i, uint8_t bytes[VALUE_POINTER_BYTES])
+{
+    struct value_pointer pointer = { 1 + i % 3, 64 + i * 100, 100, i * 0x9e3779b97f4a7c15u };
+    value_pointer_encode(&pointer, bytes);
+    e->type = ENTRY_POINTER;
+    e->value = slice_of(bytes, VALUE_POINTER_BYTES);
+}
+
 /* Entries of many kinds in small blocks, some of them compressed. */
 static inline void exercise_build(struct exercise *x)
 {
     struct segment_builder *b = NULL;
     struct segment *s = NULL;
-    struct build_options options = { COMPRESSION_LZ4, 256, true, 0 };
+    struct build_options options = {
+        .compression = COMPRESSION_LZ4, .block_bytes = 256, .learned_index = 2, .build_index = true
+    };
     must(segment_builder_create(&x->env, &kind_ordered, EXERCISE_ID, &options, &b) == NACRE_OK);
     for (uint32_t i = 0; i < 120; i++) {
         char key[64], value[300];
@@ -77,9 +93,12 @@ static inline void exercise_build(struct exercise *x)
         for (uint32_t k = 0; k < sizeof value; k++) {
             value[k] = (char)(i % 3 ? (k * k + i * k * 7) >> 2 : i);
         }
-        struct entry e = {
-            { key, (size_t)size }, { value, i % 20 == 0 ? 290 : i % 30 }, 1000 - i, i % 5 ? 0 : i * 100000, ENTRY_PUT
-        };
+        struct entry e = { { key, (size_t)size },  { value, i % 20 == 0 ? 290 : i % 30 }, 1000 - i,
+                           i % 5 ? 0 : i * 100000, i % 11 == 5 ? ENTRY_MERGE : ENTRY_PUT, NULL };
+        uint8_t pointer[VALUE_POINTER_BYTES];
+        if (i % 11 == 7) {
+            exercise_point(&e, i, pointer);
+        }
         if (i >= 60) {
             key[0] = 'b';
         }
@@ -96,7 +115,7 @@ static inline void exercise_build_strings(struct exercise *x)
     static char key[600];
     struct segment_builder *b = NULL;
     struct segment *s = NULL;
-    struct build_options options = { COMPRESSION_LZ4, 4096, true, 0 };
+    struct build_options options = { .compression = COMPRESSION_LZ4, .block_bytes = 4096, .build_index = true };
     must(segment_builder_create(&x->env, &kind_strings, EXERCISE_ID, &options, &b) == NACRE_OK);
     for (uint32_t i = 0; i < 500; i++) {
         const char *end = i % 9 ? "" : i < 300 ? "\xc3\xa9" : "\xff";
@@ -108,14 +127,56 @@ static inline void exercise_build_strings(struct exercise *x)
         for (uint32_t version = 0; version < (i >= 130 && i % 7 == 0 ? 3 : 1); version++) {
             bool put = i < 130 || i % 5;
             struct entry e = {
-                { key, (size_t)size }, { key, put && i >= 200 ? i % 30 : 0 }, 7, 0, put ? ENTRY_PUT : ENTRY_DELETE
+                { key, (size_t)size }, { key, put && i >= 200 ? i % 30 : 0 }, 7, 0, put ? ENTRY_PUT : ENTRY_DELETE, NULL
             };
             if (i >= 130) {
                 e.sequence = 1000 + i * i - version;
                 e.expiry_ms = i % 4 ? 0 : i * 100000;
+                e.type = !put ? ENTRY_DELETE : i % 11 == 7 ? ENTRY_MERGE : ENTRY_PUT;
+            }
+            uint8_t pointer[VALUE_POINTER_BYTES];
+            if (i >= 130 && put && i % 11 == 3) {
+                exercise_point(&e, i, pointer);
             }
             must(segment_builder_add(b, &e) == NACRE_OK);
         }
+    }
+    must(segment_builder_add_range(b, &(struct range_delete){ slice_text("a"), slice_text("b"), 3 }) == NACRE_OK);
+    must(segment_builder_finish(b, &s) == NACRE_OK);
+    segment_unref(s);
+}
+
+/* Several blocks of entries, with deletes, old versions, expiries and values, some of them compressed. */
+static inline void exercise_build_vectors(struct exercise *x)
+{
+    struct segment_builder *b = NULL;
+    struct segment *s = NULL;
+    struct build_options options = {
+        .compression = COMPRESSION_LZ4, .block_bytes = 4096, .dimension = 8, .metric = NACRE_L2
+    };
+    must(segment_builder_create(&x->env, &kind_vectors, EXERCISE_ID, &options, &b) == NACRE_OK);
+    for (uint32_t i = 0; i < 130; i++) {
+        char key[64], value[300];
+        float vector[8];
+        int size = snprintf(key, sizeof key, "%s%03u", i < 60 ? "a-common-prefix/" : "b", i / 2);
+        for (uint32_t k = 0; k < sizeof value; k++)
+            value[k] = (char)(i % 3 ? (k * k + i * k * 7) >> 2 : i);
+        for (uint32_t k = 0; k < 8; k++)
+            vector[k] = (float)((i * 37 + k * k * 11) % 101) - 50;
+        bool put = i % 7 != 3;
+        struct entry e = { { key, (size_t)size },
+                           { value, !put          ? 0
+                                    : i % 20 == 0 ? 290
+                                                  : i % 30 },
+                           1000 - i,
+                           i % 5 ? 0 : i * 100000,
+                           put ? ENTRY_PUT : ENTRY_DELETE,
+                           put ? vector : NULL };
+        uint8_t pointer[VALUE_POINTER_BYTES];
+        if (put && i % 9 == 4) {
+            exercise_point(&e, i, pointer);
+        }
+        must(segment_builder_add(b, &e) == NACRE_OK);
     }
     must(segment_builder_add_range(b, &(struct range_delete){ slice_text("a"), slice_text("b"), 3 }) == NACRE_OK);
     must(segment_builder_finish(b, &s) == NACRE_OK);
@@ -180,6 +241,38 @@ static inline void mend_string_blocks(struct buffer *file, const struct buffer *
         mend_block(file, offset, behind ? behind : end);
         if (behind)
             mend_block(file, behind, end);
+    }
+}
+
+static inline void mend_vectors(struct buffer *file, const struct buffer *good)
+{
+    const uint8_t *about = good->data + load_u64(find_section_entry(good, "VECS") + 8);
+    const uint8_t *sums = find_section_entry(good, "VSUM");
+    size_t stride = 4 * (size_t)load_u32(about), bytes = load_u32(about + 12) * stride;
+    size_t whole = stride << row_block_shift(stride), at = CONTAINER_HEADER_BYTES;
+    for (uint64_t i = 0; 8 * i < load_u64(sums + 16); i++, at += whole) {
+        size_t part = CONTAINER_HEADER_BYTES + bytes - at;
+        store_u64(file->data + load_u64(sums + 8) + 8 * i,
+                  row_block_checksum(EXERCISE_ID, at, file->data + at, part < whole ? part : whole));
+    }
+}
+
+static inline void mend_vector_blocks(struct buffer *file, const struct buffer *good)
+{
+    const uint8_t *about = good->data + load_u64(find_section_entry(good, "VECS") + 8);
+    const uint8_t *directory = good->data + load_u64(find_section_entry(good, "KDIR") + 8);
+    uint32_t begin = load_u32(about + 72), values_begin = load_u32(about + 76);
+    mend_vectors(file, good);
+    for (uint32_t i = 0; i < load_u32(about + 20); i++) {
+        uint32_t offset = load_u32(directory + 8 * (size_t)i), room = load_u32(directory + 8 * (size_t)i + 8) - offset;
+        const uint8_t *was = good->data + begin + offset;
+        uint8_t *block = file->data + begin + offset, *values = file->data + values_begin + load_u32(was + 40);
+        uint32_t size = load_u32(block + 8), values_size = load_u32(was + 44);
+        if (size >= ENTRY_BLOCK_HEADER && size <= room)
+            store_u64(block, hash_bytes(block + 8, size - 8) + block_checksum_mix(EXERCISE_ID, offset));
+        if (values_size)
+            store_u64(values, hash_bytes(values + 8, values_size - 8) +
+                                  block_checksum_mix(EXERCISE_ID, load_u32(was + 40) + ENTRY_VALUES_MIX));
     }
 }
 
@@ -249,7 +342,7 @@ static inline void exercise_gets(struct segment *s)
         int size = s->kind == &kind_strings
                        ? snprintf(key, sizeof key, "%s%03u/", i & 1 ? "a-common-prefix/" : "b", i * 3)
                        : snprintf(key, sizeof key, "%s%03u", i & 1 ? "a-common-prefix/" : "b", i / 2);
-        struct lookup lookup = { { key, (size_t)size }, hash_bytes(key, (size_t)size), i % 3 ? UINT64_MAX : 950 };
+        struct lookup lookup = { { key, (size_t)size }, hash_bytes(key, (size_t)size), i % 3 ? UINT64_MAX : 950, NULL };
         struct entry entry;
         struct pin pin = { NULL, NULL };
         s->kind->prefetch(s->reader, &lookup);
@@ -260,6 +353,81 @@ static inline void exercise_gets(struct segment *s)
             pin_release(&pin);
         }
     }
+}
+
+static inline bool exercise_visit(void *context, uint32_t row, nacre_slice key)
+{
+    *(uint64_t *)context += row + hash_bytes(key.data, key.size);
+    return true;
+}
+
+/* What is asked of kinds that hold vectors. */
+static inline void exercise_rows(struct segment *s)
+{
+    struct vector_reader *r = s->reader;
+    struct buffer key = { 0 };
+    struct dead_rows *dead = NULL;
+    uint64_t sum = 0;
+    uint32_t first, after, rows = r->rows.count < 300 ? r->rows.count : 300;
+    for (uint32_t row = 0; row < rows; row++) {
+        struct row_version version;
+        struct entry e = { 0 };
+        struct pin pin = { NULL, NULL };
+        (void)reader_row_version(r, row, &version);
+        if (s->kind->row_entry(r, row, &e, &key, &pin) == NACRE_OK)
+            sum += hash_bytes(e.value.data, e.value.size) + hash_bytes(e.vector, r->rows.stride);
+        pin_release(&pin);
+    }
+    (void)reader_visit_keys(r, rows / 3, r->rows.count, exercise_visit, &sum);
+    (void)reader_row_range(r, slice_text("a-common-prefix/011"), slice_text("b05"), &first, &after);
+    must(dead_rows_create(&dead) == NACRE_OK);
+    (void)s->kind->find_dead(r, r, s->ranges, dead, NULL, NULL);
+    dead_rows_unref(dead);
+    buffer_free(&key);
+}
+
+static inline bool exercise_allows(void *context, const struct entry *entry)
+{
+    return (hash_bytes(entry->key.data, entry->key.size) + entry->value.size) % *(uint64_t *)context == 0;
+}
+
+/* Searches of kinds that hold vectors: all rows and a part, with and without a filter, exactly and not. */
+static inline void exercise_nearest(struct segment *s)
+{
+    struct vector_reader *r = s->reader;
+    float *query = calloc(r->rows.dimension ? r->rows.dimension : 1, sizeof *query);
+    must(query != NULL);
+    small_graphs();
+    for (uint32_t i = 0; i < r->rows.dimension; i++) {
+        query[i] = (float)(i % 7) - 3;
+    }
+    for (unsigned n = 0; n < 8; n++) {
+        struct distance distance;
+        uint64_t one_in = n + 1;
+        struct nearest_filter filter = { .allows = exercise_allows, .context = &one_in, .wants_value = n == 3 };
+        struct nearest nearest = { .distance = &distance,
+                                   .k = n == 5 ? 1000 : 1 + n,
+                                   .recall = 0.9f,
+                                   .exact = n % 2,
+                                   .snapshot = n % 4 == 3 ? 950 : UINT64_MAX,
+                                   .now_ms = 5,
+                                   .filter = n > 1 && n < 6 ? &filter : NULL };
+        if (n > 4) {
+            nearest.begin = slice_text("a-common-prefix/011");
+            nearest.end = slice_text("b05");
+        }
+        if (n == 4) {
+            filter.identity = slice_text("one in five");
+        }
+        distance_begin(&distance, r->rows.metric, query, r->rows.dimension);
+        (void)s->kind->nearest(r, &nearest);
+        nearest_sort(&nearest);
+        for (size_t i = 1; i < nearest.found_count; i++) {
+            must(nearest.found[i - 1].distance <= nearest.found[i].distance);
+        }
+        nearest_free(&nearest);
+    }
+    free(query);
 }
 
 static inline void exercise_segment(struct exercise *x)
@@ -273,10 +441,17 @@ static inline void exercise_segment(struct exercise *x)
     size_t made = 0, lines = 0;
     exercise_gets(s);
     exercise_cursor(s);
+    if (s->kind->holds_vectors) {
+        exercise_rows(s);
+        exercise_nearest(s);
+    }
     (void)s->kind->sample_keys(s->reader, 5, &keys, &made);
     (void)s->kind->dump(s->reader, exercise_line, &lines);
     (void)segment_verify(s, &entries);
-    (void)segment_build_index(s);
+    (void)segment_build_index(s, NULL);
+    if (s->kind->holds_vectors) {
+        exercise_nearest(s);
+    }
     exercise_gets(s);
     buffer_free(&keys);
     segment_unref(s);

@@ -7,13 +7,14 @@ trap 'rm -rf "$breaches" "$tree"' EXIT
 
 fresh_tree() {
     rm -rf "$tree"
-    mkdir -p "$tree/src/base" "$tree/src/store" "$tree/src/ordered" "$tree/cli" "$tree/include/nacre" "$tree/tests/house"
+    mkdir -p "$tree/src/base" "$tree/src/store" "$tree/src/ordered" "$tree/cli" "$tree/include/nacre" "$tree/tests/house" "$tree/examples"
     printf '/* One. */\n#include <nacre/nacre.h>\n#include "base/one.h"\nint one(void)\n{\n    return 1; /* abort(); */\n}\n' \
         >"$tree/src/base/one.c"
     printf '#ifndef NACRE_BASE_ONE_H\n#define NACRE_BASE_ONE_H\nint one(void);\n#endif\n' >"$tree/src/base/one.h"
     printf '/* The command. */\n#include <nacre/nacre.h>\n#include <stdio.h>\n' >"$tree/cli/main.c"
     printf '# none\n' >"$tree/tests/house/long_functions.txt"
     cp include/nacre/nacre.h "$tree/include/nacre/nacre.h"
+    { echo '/* All of it. */'; sed -n 's/^NACRE_API .*\(nacre_[a-z_0-9]*\)(.*/\1();/p' include/nacre/nacre.h; } >"$tree/examples/all.c"
 }
 
 run() { sh "$house/check_$1.sh" "$tree" /dev/null 2>&1; }
@@ -36,7 +37,7 @@ breaks() { # breaks CHECK WORDS: it must fail and its output must have WORDS
 }
 
 fresh_tree
-for check in layers lengths banned heads options documentation docs; do
+for check in layers lengths banned heads options documentation docs examples; do
     keeps "$check"
 done
 
@@ -72,6 +73,17 @@ sed 's/^    uint32_t background_threads;/    uint32_t a, b, c, d, background_thr
 breaks options "options, at most 10"
 sed 's/^   Threads:/   Thread:/' include/nacre/nacre.h >"$tree/include/nacre/nacre.h"
 breaks documentation "nacre_put: no Threads:"
+echo '/* nacre_sync(); */ void f(void) { puts("nacre_sync"); }' >"$tree/examples/all.c"
+printf '# A\n\n```sh\nnacre_put\n```\n\n```c\nnacre_get();\n```\n\nnacre_close();\n' >"$tree/README.md"
+for call in put sync close; do
+    cp -r "$tree" "$tree.kept"
+    breaks examples "nacre_$call: neither"
+    rm -rf "$tree" && mv "$tree.kept" "$tree"
+done
+if run examples | grep -q '^nacre_get:'; then
+    echo "check_examples does not see snippets of pages" >>"$breaches"
+fi
+fresh_tree
 printf '# A\n\n[x](none.md)\n' >"$tree/README.md"
 breaks docs "README.md: there is no none.md"
 printf '# A\n\nIt is in `src/base/none.c`.\n' >"$tree/README.md"

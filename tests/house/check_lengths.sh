@@ -1,12 +1,12 @@
 #!/bin/sh
-# No file over 1000 lines. No function over 80, but for those in long_functions.txt; that list may only shrink: an entry
+# No file over 1000 lines, but for the public header, which is one on purpose. No function over 80, but for those in long_functions.txt; that list may only shrink: an entry
 # that is shorter now, or short enough, or gone, must be lowered or taken out.
 . "$(dirname "$0")/lib.sh"
 folders="include src cli tests bench examples"
 command -v ctags >/dev/null || { echo "ctags (universal-ctags) is missing"; exit 1; }
 
 # shellcheck disable=SC2086 # a list of folders
-c_files $folders | xargs wc -l | awk '$2 != "total" && $1 > 1000 { print $2 ": " $1 " lines, at most 1000" }' >>"$breaches"
+c_files $folders | xargs wc -l | awk '$2 != "total" && $2 != "include/nacre/nacre.h" && $1 > 1000 { print $2 ": " $1 " lines, at most 1000" }' >>"$breaches"
 # shellcheck disable=SC2086
 c_files $folders | ctags -L - --languages=C --langmap=C:+.h --kinds-C=f --fields=+ne --sort=no -f - 2>/dev/null | awk -F '\t' '
 NR == FNR {

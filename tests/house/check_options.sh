@@ -1,6 +1,6 @@
 #!/bin/sh
-# Options stay few: at most 10 for a store, 6 for a collection. struct_size is none, and logger and os are parts that the
-# caller plugs in rather than settings to choose.
+# Options stay few: at most 10 for a store, 6 for a collection. struct_size is none, and logger, os, hooks, merge operators and filters are
+# parts that the caller plugs in rather than settings to choose.
 . "$(dirname "$0")/lib.sh"
 
 awk "$strip_c"'
@@ -18,7 +18,7 @@ inside && line ~ /^\}/ {
 }
 inside && line ~ /;/ {
     n = split(line, names, /,/)
-    if (line !~ /struct_size|nacre_logger|nacre_os/) fields += n
+    if (line !~ /struct_size|nacre_logger|nacre_os|nacre_hooks|\*(merge_operator|compaction_filter);/) fields += n
 }
 END { if (found != 2) print "include/nacre/nacre.h: the option structs were not found" }
 ' include/nacre/nacre.h >"$breaches"

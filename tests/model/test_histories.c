@@ -1,7 +1,8 @@
-/* Random histories of calls against the plain model, each under several option sets: whatever is sealed, merged, indexed, reopened or held by
-   snapshots in between, the store shows what the model shows. The seed is printed with a failure; NACRE_TEST_SEED runs that one alone,
+/* Random histories of calls against the plain model, each under several option sets and one that is drawn from the table of parameters: whatever is sealed, merged, indexed, reopened or held by
+   snapshots in between, the store shows what the model shows, and an opening for reading beside it what the model was at its last refresh. The seed is printed with a failure; NACRE_TEST_SEED runs that one alone,
    NACRE_TEST_SCALE makes more of them. */
-#include "support/model.h"
+#include "store/tuning.h"
+#include "support/model_txn.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
 
@@ -17,14 +18,22 @@ struct history {
     nacre_collection *collections[MODEL_COLLECTIONS];
     struct model model, kept[SNAPSHOTS];
     nacre_snapshot *snapshots[SNAPSHOTS];
+    struct model_txn txn; /* goes on for many steps */
     uint32_t next_value;
     unsigned step, checkpoints, pauses;
+    struct beside { /* an opening for reading; store NULL: none */
+        nacre_store *store;
+        nacre_collection *collections[MODEL_COLLECTIONS];
+        nacre_snapshot *snapshot;
+        struct model seen, kept;
+    } beside;
 };
 
 static const char *const tuned_defaults[] = { NULL };
 static const char *const tuned_tiny[] = {
-    "seal_bytes",  "8192", "segment_bytes", "16384", "level_base_bytes", "65536", "level0_runs", "2",
-    "block_bytes", "512",  "level_ratio",   "2",     "log_file_bytes",   "65536", NULL
+    "seal_bytes",  "8192", "segment_bytes", "16384", "level_base_bytes", "65536", "level0_runs",      "2",
+    "block_bytes", "512",  "level_ratio",   "2",     "log_file_bytes",   "65536", "value_file_bytes", "16384",
+    NULL
 };
 static const char *const tuned_compressed[] = { "seal_bytes",
                                                 "16384",
@@ -41,17 +50,67 @@ static const char *const tuned_compressed[] = { "seal_bytes",
                                                 "async_index_build",
                                                 "1",
                                                 NULL };
-static const char *const tuned_unmapped[] = {
-    "seal_bytes",  "16384", "segment_bytes", "32768", "level_base_bytes",  "65536", "log_map",        "0",
-    "segment_map", "0",     "log_recycle",   "0",     "tombstone_percent", "5",     "log_file_bytes", "65536",
-    NULL
-};
+static const char *const tuned_unmapped[] = { "seal_bytes",
+                                              "16384",
+                                              "segment_bytes",
+                                              "32768",
+                                              "level_base_bytes",
+                                              "65536",
+                                              "log_map",
+                                              "0",
+                                              "segment_map",
+                                              "0",
+                                              "log_recycle",
+                                              "0",
+                                              "tombstone_percent",
+                                              "5",
+                                              "log_file_bytes",
+                                              "65536",
+                                              "value_file_bytes",
+                                              "65536",
+                                              NULL };
 static const char *const *const tunings[] = { tuned_defaults, tuned_tiny, tuned_compressed, tuned_unmapped };
+
+/* A set of most parameters, each drawn from its range, so that small ones are as likely as large ones; sizes stay small enough to matter. */
+struct drawn {
+    char values[TUNING_COUNT][24];
+    const char *tuning[2 * TUNING_COUNT + 1];
+};
+
+static uint64_t draw_value(uint64_t *seed, uint64_t least, uint64_t most)
+{
+    uint64_t cap = most < (1 << 20) ? most : 1 << 20;
+    cap = cap > least ? cap : least;
+    unsigned bits = 0;
+    while (((cap - least) >> bits) != 0) {
+        bits++;
+    }
+    uint64_t more = model_random(seed) & ((UINT64_C(1) << model_random(seed) % (bits + 1)) - 1);
+    return least + (more < cap - least ? more : cap - least);
+}
+
+static void draw_tuning(struct drawn *drawn, uint64_t seed)
+{
+    unsigned at = 0;
+    for (unsigned i = 0; i < TUNING_COUNT; i++) {
+        enum tuning_name name = (enum tuning_name)i;
+        uint64_t value = draw_value(&seed, tuning_least(name), tuning_most(name));
+        snprintf(drawn->values[i], sizeof drawn->values[i], "%llu", (unsigned long long)value);
+        if (model_random(&seed) % 4) { /* else the engine's */
+            drawn->tuning[at++] = tuning_name_of(name);
+            drawn->tuning[at++] = drawn->values[i];
+        }
+    }
+    drawn->tuning[at] = NULL;
+}
 
 static void complain(const struct history *h, const char *what)
 {
     fprintf(stderr, "seed %llu, option set starting with %s, step %u: %s\n", (unsigned long long)h->first_seed,
             h->tuning[0] ? h->tuning[0] : "defaults", h->step, what);
+    for (unsigned i = 0; h->tuning[i]; i += 2) {
+        fprintf(stderr, "  %s %s\n", h->tuning[i], h->tuning[i + 1]);
+    }
     fail();
 }
 
@@ -78,8 +137,28 @@ static void tune(struct history *h)
     }
 }
 
+/* A transaction of its own, or the next steps of the one that stays open while others write. */
+static void transact(struct history *h)
+{
+    const char *wrong = NULL;
+    if (model_random(&h->seed) % 2) {
+        MUST(model_random_txn(&h->model, h->store, h->collections, &h->seed, &h->next_value, NULL, &wrong));
+    } else if (!h->txn.txn) {
+        MUST(model_txn_begin(&h->txn, &h->model, h->store, &h->seed));
+    } else if (model_random(&h->seed) % 3) {
+        MUST(model_txn_step(&h->txn, h->collections, &h->seed, &h->next_value, &wrong));
+    } else {
+        int status = model_txn_commit(&h->txn, &h->model, NULL, &wrong);
+        must(h, status == NACRE_CONFLICT ? NACRE_OK : status, "the commit of a long transaction");
+    }
+    if (wrong) {
+        complain(h, wrong);
+    }
+}
+
 static void close_store(struct history *h)
 {
+    model_txn_abort(&h->txn);
     for (unsigned i = 0; i < SNAPSHOTS; i++) {
         nacre_snapshot_release(h->snapshots[i]);
         h->snapshots[i] = NULL;
@@ -89,6 +168,58 @@ static void close_store(struct history *h)
     }
     MUST(nacre_close(h->store));
     h->pauses = 0;
+}
+
+static void close_beside(struct history *h)
+{
+    struct beside *b = &h->beside;
+    if (b->store) {
+        nacre_snapshot_release(b->snapshot);
+        for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
+            nacre_collection_close(b->collections[c]);
+        }
+        MUST(nacre_close(b->store));
+    }
+    b->store = NULL;
+    b->snapshot = NULL;
+}
+
+static void compare_beside(struct history *h)
+{
+    struct beside *b = &h->beside;
+    const char *wrong = b->store ? model_compare(&b->seen, b->collections, NULL) : NULL;
+    if (!wrong && b->snapshot) {
+        wrong = model_compare(&b->kept, b->collections, b->snapshot);
+    }
+    if (wrong) {
+        fprintf(stderr, "an opening for reading:\n");
+        complain(h, wrong);
+    }
+}
+
+static void read_beside(struct history *h)
+{
+    struct beside *b = &h->beside;
+    unsigned what = (unsigned)(model_random(&h->seed) % 16);
+    compare_beside(h);
+    if (!b->store) {
+        nacre_options options = h->options;
+        options.read_only = true;
+        MUST(nacre_open("/store", &options, &b->store));
+        MUST(model_open(&h->model, b->store, b->collections));
+    } else if (what == 0) {
+        close_beside(h);
+        return;
+    } else {
+        MUST(nacre_refresh(b->store));
+    }
+    b->seen = h->model;
+    if (what % 5 == 1) {
+        nacre_snapshot_release(b->snapshot);
+        MUST(nacre_snapshot_create(b->store, &b->snapshot));
+        b->kept = b->seen;
+    }
+    compare_beside(h);
 }
 
 static void compare(struct history *h)
@@ -189,6 +320,28 @@ static void check_checkpoint(struct history *h)
     MUST(nacre_close(copy.store));
 }
 
+/* What a backup restores is the store as it is now. */
+static void check_backup(struct history *h)
+{
+    char path[64];
+    uint64_t id = 0;
+    struct history copy = *h;
+    snprintf(path, sizeof path, "/restored%u", h->checkpoints++);
+    MUST(nacre_backup(h->store, "/backups", NULL, &id));
+    MUST(nacre_restore("/backups", id, path, &h->options));
+    MUST(nacre_open(path, &h->options, &copy.store));
+    MUST(model_open(&h->model, copy.store, copy.collections));
+    const char *wrong = model_compare(&h->model, copy.collections, NULL);
+    if (wrong) {
+        complain(h, wrong);
+    }
+    for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
+        nacre_collection_close(copy.collections[c]);
+    }
+    MUST(nacre_close(copy.store));
+    MUST(nacre_backup_keep("/backups", 3, &h->options));
+}
+
 static void check_files(struct history *h)
 {
     nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
@@ -221,12 +374,18 @@ static void step(struct history *h)
 {
     nacre_collection *collection = h->collections[model_random(&h->seed) % MODEL_COLLECTIONS];
     unsigned what = (unsigned)(model_random(&h->seed) % 100);
-    if (what < 50) {
+    if (what < 36) {
         write_some(h);
+    } else if (what < 42) {
+        read_beside(h);
+    } else if (what < 50) {
+        transact(h);
     } else if (what < 60) {
         MUST(nacre_seal(collection));
-    } else if (what < 66) {
+    } else if (what < 64) {
         MUST(nacre_flush(collection));
+    } else if (what < 66) {
+        MUST(model_random_ingest(&h->model, h->collections, &h->seed, &h->next_value));
     } else if (what < 72) {
         compact_some(h, collection);
     } else if (what < 80) {
@@ -237,8 +396,10 @@ static void step(struct history *h)
         MUST(nacre_build_indexes(collection));
     } else if (what < 90) {
         pause_or_resume(h);
-    } else if (what < 92) {
+    } else if (what < 91) {
         check_checkpoint(h);
+    } else if (what < 92) {
+        check_backup(h);
     } else if (what < 94) {
         check_files(h);
     } else if (what < 96) {
@@ -247,29 +408,36 @@ static void step(struct history *h)
     } else {
         close_store(h);
         if (what == 96) {
+            close_beside(h);
             os_memory_kill(h->os);
         }
         open_store(h);
     }
 }
 
-/* Strings beside an ordered collection, ordered ones alone, strings alone. */
+/* Vectors beside strings and an ordered collection, two ordered ones, two of strings; each metric with each of these. */
 static void set_kinds(struct model *m, uint64_t number)
 {
     m->kinds[0] = number % 3 == 0 ? NACRE_STRINGS : NACRE_ORDERED;
     m->kinds[1] = number % 3 == 2 ? NACRE_ORDERED : NACRE_STRINGS;
+    m->kinds[2] = NACRE_VECTORS;
+    m->metrics[2] = (nacre_metric)(NACRE_L2 + (number + number / 3) % 3);
 }
 
 static void run_history(uint64_t seed, const char *const *tuning)
 {
     struct history *h = calloc(1, sizeof *h);
     set_kinds(&h->model, seed / 7919);
+    static const uint64_t thresholds[] = { 16, 0, 300, UINT64_MAX };
+    h->model.value_log_threshold = thresholds[(seed / 7919 + (tuning != tuned_tiny)) % 4];
     h->tuning = tuning;
     h->first_seed = seed / 7919;
     h->seed = seed;
     h->os = os_memory_create();
     h->options = (nacre_options)NACRE_OPTIONS_INIT;
     h->options.os = h->os;
+    h->model.merges = h->first_seed % 2 == 0;
+    h->options.hooks = h->model.merges ? &model_hooks : NULL;
     h->options.memory_budget = 64 << 20;
     h->options.log_limit = 4 << 20;
     open_store(h);
@@ -283,6 +451,7 @@ static void run_history(uint64_t seed, const char *const *tuning)
         }
     }
     compare(h);
+    close_beside(h);
     close_store(h);
     os_memory_free(h->os);
     free(h);
@@ -293,11 +462,14 @@ static void a_random_history_agrees_with_the_model_under_every_option_set(void *
     (void)state;
     const char *seed = getenv("NACRE_TEST_SEED"), *scale = getenv("NACRE_TEST_SCALE");
     uint64_t first = seed ? strtoull(seed, NULL, 10) : 1,
-             count = seed ? 1 : 7 * (scale ? strtoull(scale, NULL, 10) : 1);
+             count = seed ? 1 : 4 * (scale ? strtoull(scale, NULL, 10) : 1);
     for (uint64_t s = first; s < first + count; s++) {
         for (unsigned t = 0; t < sizeof tunings / sizeof tunings[0]; t++) {
             run_history(s * 7919, tunings[t]);
         }
+        struct drawn drawn;
+        draw_tuning(&drawn, s * 7919 + 1);
+        run_history(s * 7919, drawn.tuning);
     }
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const model_names[MODEL_COLLECTIONS] = { "left", "right" };
+const char *const model_names[MODEL_COLLECTIONS] = { "left", "right", "near" };
 
 static struct {
     size_t size;
@@ -67,6 +67,12 @@ int model_open(const struct model *m, nacre_store *store, nacre_collection *coll
     for (unsigned c = 0; c < MODEL_COLLECTIONS && status == NACRE_OK; c++) {
         nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
         options.kind = m->kinds[c] ? m->kinds[c] : NACRE_ORDERED;
+        options.value_log_threshold = m->value_log_threshold;
+        if (options.kind == NACRE_VECTORS) {
+            options.dimension = MODEL_DIMENSION;
+            options.metric = m->metrics[c] ? m->metrics[c] : NACRE_L2;
+        }
+        options.merge_operator = !m->merges || options.kind == NACRE_VECTORS ? NULL : c ? "model_alone" : "model";
         status = nacre_collection_open(store, model_names[c], &collections[c]);
         if (status == NACRE_NOT_FOUND) {
             status = nacre_collection_create(store, model_names[c], &options, &collections[c]);
@@ -104,19 +110,40 @@ static void random_range(struct model *m, nacre_batch *batch, nacre_collection *
     }
 }
 
+static void random_put(struct model *m, nacre_batch *batch, nacre_collection *collection, unsigned c, unsigned i,
+                       uint32_t number)
+{
+    static _Thread_local char value[MODEL_VALUE_MAX];
+    if (m->kinds[c] == NACRE_VECTORS) {
+        float vector[MODEL_DIMENSION];
+        model_vector(number, vector);
+        expect(nacre_batch_put_vector(batch, collection, model_key(i), vector, model_value(number, value)));
+    } else {
+        expect(nacre_batch_put(batch, collection, model_key(i), model_value(number, value)));
+    }
+    m->values[c][i] = number;
+}
+
+static void random_merge(struct model *m, nacre_batch *batch, nacre_collection *collection, unsigned c, unsigned i,
+                         uint32_t operand)
+{
+    char bytes[16];
+    expect(nacre_batch_merge(batch, collection, model_key(i), model_operand(operand, bytes)));
+    m->values[c][i] = model_merged(m->values[c][i], operand);
+}
+
 void model_random_batch(struct model *m, nacre_batch *batch, nacre_collection *collections[MODEL_COLLECTIONS],
                         uint64_t *seed, uint32_t *next_value)
 {
-    static _Thread_local char value[MODEL_VALUE_MAX];
     unsigned ops = model_random(seed) % 4 ? 1 : 1 + (unsigned)(model_random(seed) % 12);
     while (ops-- > 0) {
         unsigned c = (unsigned)(model_random(seed) % MODEL_COLLECTIONS),
                  i = (unsigned)(model_random(seed) % MODEL_KEYS);
         unsigned what = (unsigned)(model_random(seed) % 100);
-        if (what < 64) {
-            uint32_t number = ++*next_value;
-            expect(nacre_batch_put(batch, collections[c], model_key(i), model_value(number, value)));
-            m->values[c][i] = number;
+        if (m->merges && m->kinds[c] != NACRE_VECTORS && what >= 20 && what < 64) {
+            random_merge(m, batch, collections[c], c, i % 40, ++*next_value);
+        } else if (what < 64) {
+            random_put(m, batch, collections[c], c, i, ++*next_value);
         } else if (what < 97) {
             expect(nacre_batch_delete(batch, collections[c], model_key(i)));
             m->values[c][i] = 0;
@@ -124,6 +151,46 @@ void model_random_batch(struct model *m, nacre_batch *batch, nacre_collection *c
             random_range(m, batch, collections[c], c, seed);
         }
     }
+}
+
+static int ingest_one(const struct model *m, nacre_segment_writer *writer, unsigned c, unsigned i, uint32_t number)
+{
+    char value[MODEL_VALUE_MAX];
+    float vector[MODEL_DIMENSION];
+    if (m->kinds[c] != NACRE_VECTORS) {
+        return nacre_segment_writer_put(writer, model_key(i), model_value(number, value));
+    }
+    model_vector(number, vector);
+    return nacre_segment_writer_put_vector(writer, model_key(i), vector, model_value(number, value));
+}
+
+int model_random_ingest(struct model *m, nacre_collection *collections[MODEL_COLLECTIONS], uint64_t *seed,
+                        uint32_t *next_value)
+{
+    enum { WRITERS = 4 };
+    nacre_segment_writer *writers[WRITERS] = { NULL };
+    unsigned c = (unsigned)(model_random(seed) % MODEL_COLLECTIONS),
+             count = 1 + (unsigned)(model_random(seed) % WRITERS);
+    unsigned at = (unsigned)(model_random(seed) % MODEL_KEYS), most = 1 + (unsigned)(model_random(seed) % 60);
+    unsigned step = 1 + (unsigned)(model_random(seed) % 3), each = most / count + 1;
+    int status = NACRE_OK;
+    for (unsigned w = 0; w < count && status == NACRE_OK; w++) {
+        status = nacre_segment_writer_create(collections[c], NULL, &writers[count - 1 - w]);
+    }
+    for (unsigned n = 0; n < most && at < MODEL_KEYS; n++, at += step) {
+        uint32_t number = ++*next_value;
+        if (status == NACRE_OK) {
+            status = ingest_one(m, writers[count - 1 - n / each], c, at, number);
+        }
+        m->values[c][at] = number;
+    }
+    if (status == NACRE_OK) {
+        status = nacre_ingest(collections[c], writers, count);
+    }
+    for (unsigned w = 0; w < count; w++) {
+        nacre_segment_writer_free(writers[w]);
+    }
+    return status;
 }
 
 static char complaint[512];
@@ -252,7 +319,8 @@ const char *model_compare(const struct model *m, nacre_collection *collections[M
             (wrong = compare_prefixes(m, collections[c], c, snapshot)) ||
             (wrong = compare_gets(m, collections[c], c, snapshot)) ||
             (wrong = compare_multi_get(m, collections[c], c, snapshot)) ||
-            (m->kinds[c] == NACRE_STRINGS && (wrong = model_compare_searches(m, collections[c], c, snapshot)))) {
+            (m->kinds[c] == NACRE_STRINGS && (wrong = model_compare_searches(m, collections[c], c, snapshot))) ||
+            (m->kinds[c] == NACRE_VECTORS && (wrong = model_compare_nearests(m, collections[c], c, snapshot)))) {
             return wrong;
         }
     }

@@ -26,8 +26,14 @@ struct rule {
     enum os_fault fault;
     uint64_t times;
 };
+struct held_pin {
+    struct held_pin *next;
+    const nacre_file *file;
+    uint64_t offset;
+};
 struct os_memory {
     nacre_os os; /* first */
+    struct held_pin *pins;
     pthread_mutex_t mutex;
     struct disk disk;
     uint64_t calls, cut_at, epoch;
@@ -269,10 +275,57 @@ static int memory_lock(void *context, const char *path, nacre_file **file, char 
     return unlock(m, status);
 }
 
+/* One byte of the file's pins, or with `all` every one. */
+static void drop_pins(struct os_memory *m, const nacre_file *file, uint64_t offset, bool all)
+{
+    struct held_pin **at = &m->pins;
+    while (*at) {
+        struct held_pin *pin = *at;
+        if (pin->file == file && (all || pin->offset == offset)) {
+            *at = pin->next;
+            free(pin);
+        } else {
+            at = &pin->next;
+        }
+    }
+}
+
+static int memory_pin(nacre_file *file, uint64_t offset, bool held)
+{
+    enum os_fault fault;
+    struct os_memory *m = lock(file->memory);
+    int status = begin_file(file, held ? "pin" : "unpin", &fault);
+    if (status == NACRE_OK) {
+        drop_pins(m, file, offset, false);
+    }
+    if (status == NACRE_OK && held) {
+        struct held_pin *pin = must_alloc(NULL, sizeof *pin);
+        *pin = (struct held_pin){ .next = m->pins, .file = file, .offset = offset };
+        m->pins = pin;
+    }
+    return unlock(m, status);
+}
+
+static int memory_pinned(nacre_file *file, uint64_t first, uint64_t end, uint64_t *found)
+{
+    enum os_fault fault;
+    struct os_memory *m = lock(file->memory);
+    int status = begin_file(file, "pinned", &fault);
+    *found = end;
+    for (const struct held_pin *pin = m->pins; pin && status == NACRE_OK; pin = pin->next) {
+        bool counts = pin->file != file && pin->file->node == file->node && pin->file->epoch == m->epoch;
+        if (counts && pin->offset >= first && pin->offset < *found) {
+            *found = pin->offset;
+        }
+    }
+    return unlock(m, status);
+}
+
 static int memory_close(nacre_file *file)
 {
     struct os_memory *m = lock(file->memory);
     int status = begin(m, "close", file->path, NULL);
+    drop_pins(m, file, 0, true);
     if (file->epoch == m->epoch) {
         file->node->locked = file->node->locked && !file->holds_lock;
         file->node->handles--;
@@ -636,6 +689,8 @@ nacre_os *os_memory_create(void)
         .list = memory_list,
         .lock = memory_lock,
         .space = memory_space,
+        .pin = memory_pin,
+        .pinned = memory_pinned,
     };
     return &m->os;
 }

@@ -25,7 +25,11 @@ static int setup(void **state, nacre_kind kind, bool in_memory)
     struct fixture *f = calloc(1, sizeof *f);
     f->options = (nacre_options)NACRE_OPTIONS_INIT;
     f->options.durability = NACRE_OS;
+    f->options.write_timeout_ms =
+        120000; /* no test fails because the disk is slow: each sync may take 50 ms beside others */
     f->kind = kind;
+    f->dimension = kind == NACRE_VECTORS ? FIXTURE_DIMENSION : 0;
+    f->metric = kind == NACRE_VECTORS ? NACRE_L2 : (nacre_metric)0;
     strncpy(f->path, in_memory ? "/store" : "/tmp/nacre-test-XXXXXX", sizeof f->path - 1);
     if (in_memory) {
         f->memory = os_memory_create();
@@ -53,10 +57,17 @@ int fixture_setup_strings_in_memory(void **state)
     return setup(state, NACRE_STRINGS, true);
 }
 
+int fixture_setup_vectors(void **state)
+{
+    return setup(state, NACRE_VECTORS, false);
+}
+
 void fixture_open(struct fixture *f)
 {
     nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
     options.kind = f->kind;
+    options.dimension = f->dimension;
+    options.metric = f->metric;
     assert_ok(nacre_open(f->path, &f->options, &f->store));
     int status = nacre_collection_open(f->store, "test", &f->collection);
     if (status == NACRE_NOT_FOUND) {

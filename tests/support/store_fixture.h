@@ -12,7 +12,9 @@
 struct fixture {
     char path[64];
     nacre_options options;
-    nacre_kind kind;  /* of the collection */
+    nacre_kind kind;    /* of the collection */
+    uint32_t dimension; /* of vectors */
+    nacre_metric metric;
     nacre_os *memory; /* what the store stands on, behind a gate (gate.h); NULL: the machine's files */
     nacre_store *store;
     nacre_collection *collection;
@@ -20,6 +22,8 @@ struct fixture {
 int fixture_setup(void **state);                   /* an empty store with the collection "test", level os */
 int fixture_setup_strings(void **state);           /* the same with a collection of kind strings */
 int fixture_setup_strings_in_memory(void **state); /* ... whose files are in memory (os_memory.h), behind a gate */
+int fixture_setup_vectors(void **state); /* as the first, with vectors of FIXTURE_DIMENSION floats and the metric L2 */
+#define FIXTURE_DIMENSION 5u
 int fixture_teardown(void **state);
 void fixture_close(struct fixture *);
 void fixture_open(struct fixture *); /* again; asserts */

@@ -1,12 +1,13 @@
 /* See toy_kind.h. */
 #include "support/toy_kind.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include <assert.h>
 
 struct toy_builder {
     struct container_writer *segment;
-    struct buffer entries;
+    struct buffer entry;
 };
 
 static int toy_builder_create(struct container_writer *segment, const struct build_options *options, void **builder)
@@ -18,39 +19,42 @@ static int toy_builder_create(struct container_writer *segment, const struct bui
     }
     b->segment = segment;
     *builder = b;
-    return NACRE_OK;
+    return container_section_begin(segment, "TOYS");
 }
 
 static int toy_builder_add(void *builder, const struct entry *entry)
 {
-    struct buffer *out = &((struct toy_builder *)builder)->entries;
+    struct toy_builder *b = builder;
+    struct buffer *out = &b->entry;
     int status;
+    buffer_clear(out);
     if ((status = buffer_append_slice(out, entry->key)) != NACRE_OK ||
         (status = buffer_append_slice(out, entry->value)) != NACRE_OK ||
         (status = buffer_append_u64(out, entry->sequence)) != NACRE_OK ||
-        (status = buffer_append_u64(out, entry->expiry_ms)) != NACRE_OK) {
+        (status = buffer_append_u64(out, entry->expiry_ms)) != NACRE_OK ||
+        (status = buffer_append_u8(out, entry->type)) != NACRE_OK) {
         return status;
     }
-    return buffer_append_u8(out, entry->type);
+    return container_write(b->segment, out->data, out->size, NULL);
 }
 
 static int toy_builder_finish(void *builder, struct container_writer *index)
 {
-    struct toy_builder *b = builder;
-    int status = container_write_section(b->segment, "TOYS", buffer_slice(&b->entries));
+    int status = container_section_end(((struct toy_builder *)builder)->segment);
     return status == NACRE_OK && index ? container_write_section(index, "NONE", (nacre_slice){ NULL, 0 }) : status;
 }
 
 static void toy_builder_free(void *builder)
 {
     if (builder) {
-        buffer_free(&((struct toy_builder *)builder)->entries);
+        buffer_free(&((struct toy_builder *)builder)->entry);
         memory_free(builder);
     }
 }
 
 struct toy_reader {
     struct container *container;
+    _Atomic bool full_index;
     struct entry *entries;
     size_t count;
 };
@@ -86,6 +90,14 @@ static void toy_close(void *reader)
     memory_free(reader);
 }
 
+static void toy_give_sequence(void *reader, uint64_t sequence)
+{
+    struct toy_reader *r = reader;
+    for (size_t i = 0; i < r->count; i++) {
+        r->entries[i].sequence = sequence;
+    }
+}
+
 static int toy_open(struct container *container, struct block_cache *cache, void **reader)
 {
     (void)cache;
@@ -109,8 +121,15 @@ static int toy_open(struct container *container, struct block_cache *cache, void
 
 static int toy_attach_index(void *reader, struct container *index)
 {
-    (void)reader, (void)index;
+    if (container_has_section(index, "FULL")) {
+        atomic_store(&((struct toy_reader *)reader)->full_index, true);
+    }
     return NACRE_OK;
+}
+
+static bool toy_index_is_good(const void *reader)
+{
+    return atomic_load(&((const struct toy_reader *)reader)->full_index);
 }
 
 static void toy_prefetch(const void *reader, const struct lookup *lookup)
@@ -321,7 +340,7 @@ static void count_newest(void *context, const struct entry *entry)
     }
     c->key = entry->key;
     c->any = true;
-    c->live += entry->type == ENTRY_PUT && (entry->expiry_ms == 0 || entry->expiry_ms > c->search->now_ms);
+    c->live += entry->type != ENTRY_DELETE && (entry->expiry_ms == 0 || entry->expiry_ms > c->search->now_ms);
 }
 
 static int toy_match_count(void *reader, struct search *search, nacre_slice begin, nacre_slice end, uint64_t *live)
@@ -351,10 +370,59 @@ static int toy_sample_keys(void *reader, size_t count, struct buffer *keys, size
     return NACRE_OK;
 }
 
-static int toy_build_index(void *reader, struct container_writer *index)
+static int toy_build_index(void *reader, const struct index_job *job, struct container_writer *index)
 {
+    (void)job; /* one thread, and little time and memory */
     (void)reader;
     return container_write_section(index, "NONE", (nacre_slice){ NULL, 0 });
+}
+
+struct toy_index_watch toy_index_watch;
+
+/* As long as the test wants, looking up every 100 us. */
+static int toy_build_slowly(void *reader, const struct index_job *job, struct container_writer *index)
+{
+    const struct toy_reader *r = reader;
+    struct toy_index_watch *w = &toy_index_watch;
+    int status = atomic_exchange(&w->fail, NACRE_OK);
+    atomic_fetch_add(&w->begun, 1);
+    if (!job->quick) {
+        atomic_store(&w->sources, job->source_count);
+    }
+    while (status == NACRE_OK && !job->quick && atomic_load(&w->hold)) {
+        atomic_store(&w->holding, true);
+        status = job->stop ? job->stop(job->stop_context) : NACRE_OK;
+        clock_sleep_ns(100000);
+    }
+    atomic_store(&w->holding, false);
+    if (status != NACRE_OK) {
+        return fail_context(status, "index of %zu entries", r->count);
+    }
+    atomic_fetch_add(job->quick ? &w->quick : &w->full, 1);
+    return container_write_section(index, job->quick ? "QUIK" : "FULL", (nacre_slice){ NULL, 0 });
+}
+
+/* Rows are the puts, in their order. */
+static int toy_find_dead(void *reader, void *newer, const struct range_set *newer_ranges, struct dead_rows *rows,
+                         int (*stop)(void *context), void *stop_context)
+{
+    const struct toy_reader *r = reader;
+    uint32_t row = 0;
+    int status = stop ? stop(stop_context) : NACRE_OK;
+    for (size_t i = 0; i < r->count && status == NACRE_OK; i++) {
+        struct lookup lookup = { .key = r->entries[i].key, .snapshot = SEQUENCE_MAX };
+        struct entry entry = { .sequence = 0 };
+        struct pin pin = { NULL, NULL };
+        bool superseded = newer && toy_get(newer, &lookup, &entry, &pin) == NACRE_OK;
+        uint64_t range = range_set_covering(newer_ranges, lookup.key, SEQUENCE_MAX, NULL);
+        if (entry_sets(&r->entries[i])) {
+            if (superseded || range > 0) {
+                status = dead_rows_add(rows, row, entry.sequence > range ? entry.sequence : range);
+            }
+            row++;
+        }
+    }
+    return status;
 }
 
 static int toy_verify(void *reader, uint64_t *entries)
@@ -375,27 +443,27 @@ static uint64_t toy_memory(const void *reader)
     return ((const struct toy_reader *)reader)->count * sizeof(struct entry);
 }
 
-const struct kind kind_toy = {
-    .code = TOY_KIND,
-    .name = "toy",
-    .key_max = NACRE_STRING_KEY_MAX,
-    .builder_create = toy_builder_create,
-    .builder_add = toy_builder_add,
-    .builder_finish = toy_builder_finish,
-    .builder_free = toy_builder_free,
-    .open = toy_open,
-    .close = toy_close,
-    .attach_index = toy_attach_index,
-    .prefetch = toy_prefetch,
-    .get = toy_get,
-    .may_have_key = toy_may_have_key,
-    .may_have_prefix = toy_may_have_prefix,
-    .cursor_create = toy_cursor_create,
-    .sample_keys = toy_sample_keys,
-    .build_index = toy_build_index,
-    .verify = toy_verify,
-    .dump = toy_dump,
-    .memory = toy_memory,
-    .match_cursor = toy_match_cursor,
-    .match_count = toy_match_count,
-};
+#define TOY_FUNCTIONS \
+    .key_max = NACRE_STRING_KEY_MAX, .builder_create = toy_builder_create, .builder_add = toy_builder_add, \
+    .builder_finish = toy_builder_finish, .builder_free = toy_builder_free, .open = toy_open, \
+    .give_sequence = toy_give_sequence, .close = toy_close, .attach_index = toy_attach_index, \
+    .prefetch = toy_prefetch, .get = toy_get, .may_have_key = toy_may_have_key, \
+    .may_have_prefix = toy_may_have_prefix, .cursor_create = toy_cursor_create, .sample_keys = toy_sample_keys, \
+    .verify = toy_verify, .dump = toy_dump, .memory = toy_memory, .match_cursor = toy_match_cursor, \
+    .match_count = toy_match_count
+
+const struct kind kind_toy = { .code = TOY_KIND, .name = "toy", .build_index = toy_build_index, TOY_FUNCTIONS };
+const struct kind kind_toy_runs = { .code = TOY_RUNS_KIND,
+                                    .name = "toy runs",
+                                    .build_index = toy_build_index,
+                                    TOY_FUNCTIONS,
+                                    .whole_runs = true,
+                                    .find_dead = toy_find_dead };
+const struct kind kind_toy_indexed = { .code = TOY_INDEXED_KIND,
+                                       .name = "toy indexed",
+                                       .build_index = toy_build_slowly,
+                                       .index_is_good = toy_index_is_good,
+                                       TOY_FUNCTIONS,
+                                       .whole_runs = true,
+                                       .quick_index = true,
+                                       .find_dead = toy_find_dead };

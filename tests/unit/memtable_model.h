@@ -144,7 +144,7 @@ static inline struct memtable *table_create(struct chunk_pool **pool)
 {
     struct memtable *table = NULL;
     assert_int_equal(chunk_pool_create((uint64_t)64 << 20, pool), NACRE_OK);
-    assert_int_equal(memtable_create(*pool, true, &table), NACRE_OK);
+    assert_int_equal(memtable_create(*pool, &(struct memtable_options){ .searched = true }, &table), NACRE_OK);
     return table;
 }
 
@@ -156,7 +156,7 @@ static inline void table_free(struct memtable *table, struct chunk_pool *pool)
 
 static inline void put_text(struct memtable *table, const char *key, const char *value, uint64_t sequence)
 {
-    struct entry entry = { slice_text(key), slice_text(value), sequence, 0, ENTRY_PUT };
+    struct entry entry = { slice_text(key), slice_text(value), sequence, 0, ENTRY_PUT, NULL };
     assert_int_equal(memtable_put(table, &entry), NACRE_OK);
 }
 #endif

@@ -81,4 +81,38 @@ static inline bool has_name(const nacre_os *os, const char *directory, const cha
     (void)snprintf(wanted, sizeof wanted, "[%s]", name);
     return strstr(all, wanted) != NULL;
 }
+
+/* Pins of single bytes, as other handles see them. */
+static inline void check_pins(const nacre_os *os, const char *path)
+{
+    nacre_file *writer = open_file(os, path, OPEN_NEW), *one, *two;
+    uint64_t first = 0;
+    one = open_file(os, path, NACRE_FILE_READ);
+    two = open_file(os, path, NACRE_FILE_READ);
+    assert_fine(os->pinned(writer, 0, UINT64_C(1) << 62, &first));
+    assert_true(first == UINT64_C(1) << 62);
+    assert_fine(os->pin(one, UINT64_C(5) << 32, true));
+    assert_fine(os->pin(one, UINT64_C(7) << 32, true));
+    assert_fine(os->pin(two, UINT64_C(7) << 32, true));
+    assert_fine(os->pin(two, 0, true));
+    assert_fine(os->pinned(writer, 0, UINT64_C(1) << 62, &first));
+    assert_true(first == 0);
+    assert_fine(os->pinned(writer, 1, UINT64_C(1) << 62, &first));
+    assert_true(first == UINT64_C(5) << 32);
+    assert_fine(os->pinned(writer, 1, UINT64_C(5) << 32, &first));
+    assert_true(first == UINT64_C(5) << 32); /* none before it */
+    assert_fine(os->pin(one, UINT64_C(5) << 32, false));
+    assert_fine(os->pinned(writer, 1, UINT64_C(1) << 62, &first));
+    assert_true(first == UINT64_C(7) << 32);
+    assert_fine(os->close(one));
+    assert_fine(os->pinned(writer, 1, UINT64_C(1) << 62, &first));
+    assert_true(first == UINT64_C(7) << 32);
+    assert_fine(os->close(two));
+    assert_fine(os->pinned(writer, 0, UINT64_C(1) << 62, &first));
+    assert_true(first == UINT64_C(1) << 62);
+    uint64_t size = 1;
+    assert_fine(os->size(writer, &size));
+    assert_int_equal(size, 0);
+    assert_fine(os->close(writer));
+}
 #endif

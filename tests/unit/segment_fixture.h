@@ -17,6 +17,7 @@
 #include "ordered/ordered.h"
 #include "segment/block_cache.h"
 #include "segment/segment.h"
+#include "values/value_pointer.h"
 
 struct fixture {
     char directory[64];
@@ -66,8 +67,11 @@ static inline uint64_t below(uint64_t *state, uint64_t bound)
 
 /* ---- the model ---- */
 
+/* Of the models that are made: not 0 for kinds that hold vectors. */
+static uint32_t model_dimension;
+
 struct model {
-    struct entry *items; /* in internal order; keys and values owned */
+    struct entry *items; /* in internal order; keys, values and vectors owned */
     size_t count, capacity;
 };
 
@@ -78,6 +82,26 @@ static inline nacre_slice model_copy(nacre_slice from)
     if (from.size)
         memcpy(copy, from.data, from.size);
     return slice_of(copy, from.size);
+}
+
+/* Floats of all sizes, few of them round. */
+static inline const void *model_vector(uint64_t *random)
+{
+    uint8_t *vector = malloc(4 * (size_t)model_dimension);
+    assert_non_null(vector);
+    for (uint32_t i = 0; i < model_dimension; i++) {
+        float element = ((float)below(random, 1u << 20) - (float)(1u << 19)) / (float)(1 + below(random, 1000));
+        memcpy(vector + 4 * (size_t)i, &element, 4);
+    }
+    return vector;
+}
+
+/* A put of a kind that holds vectors has one in the model too. */
+static inline void model_give_vectors(struct model *m, uint64_t *random)
+{
+    for (size_t i = 0; i < m->count && model_dimension; i++)
+        if (entry_sets(&m->items[i]) && !m->items[i].vector)
+            m->items[i].vector = model_vector(random);
 }
 
 static inline void model_add(struct model *m, struct entry e)
@@ -97,6 +121,13 @@ static inline int model_order(const void *a, const void *b)
     return entry_compare(a, b);
 }
 
+static inline void model_drop(struct entry *e)
+{
+    free((void *)(uintptr_t)e->key.data);
+    free((void *)(uintptr_t)e->value.data);
+    free((void *)(uintptr_t)e->vector);
+}
+
 /* Sorts, and drops what has the same key and sequence. */
 static inline void model_finish(struct model *m)
 {
@@ -104,8 +135,7 @@ static inline void model_finish(struct model *m)
     qsort(m->items, m->count, sizeof *m->items, model_order);
     for (size_t i = 0; i < m->count; i++) {
         if (kept && entry_compare(&m->items[kept - 1], &m->items[i]) == 0) {
-            free((void *)(uintptr_t)m->items[i].key.data);
-            free((void *)(uintptr_t)m->items[i].value.data);
+            model_drop(&m->items[i]);
         } else {
             m->items[kept++] = m->items[i];
         }
@@ -115,10 +145,8 @@ static inline void model_finish(struct model *m)
 
 static inline void model_free(struct model *m)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        free((void *)(uintptr_t)m->items[i].key.data);
-        free((void *)(uintptr_t)m->items[i].value.data);
-    }
+    for (size_t i = 0; i < m->count; i++)
+        model_drop(&m->items[i]);
     free(m->items);
     *m = (struct model){ 0 };
 }
@@ -256,6 +284,17 @@ static inline size_t model_key(enum model_shape shape, uint64_t *random, uint8_t
     return size;
 }
 
+/* One in five is a delete, one in five a pointer or, where the kind takes them, an operand. */
+static inline uint8_t model_type(uint64_t *random)
+{
+    uint64_t draw = below(random, 10);
+    if (draw < 2)
+        return ENTRY_DELETE;
+    if (draw == 2)
+        return ENTRY_POINTER;
+    return draw == 3 && model_dimension == 0 ? ENTRY_MERGE : ENTRY_PUT;
+}
+
 /* `count` entries of a shape; sequences are random in [1, 3 * count]. */
 static inline void model_fill(struct model *m, enum model_shape shape, size_t count, uint64_t *random)
 {
@@ -273,21 +312,37 @@ static inline void model_fill(struct model *m, enum model_shape shape, size_t co
         bool compressible = below(random, 2);
         for (size_t k = 0; k < value_size; k++)
             value[k] = compressible ? fill : (uint8_t)(value[k] + k * fill + i);
-        bool put = below(random, 5) != 0;
+        uint8_t type = model_type(random);
+        if (type == ENTRY_POINTER) {
+            value_pointer_encode(&(struct value_pointer){ 1 + below(random, 3), (uint32_t)below(random, 1u << 20),
+                                                          (uint32_t)below(random, 9999), next_random(random) },
+                                 value);
+            value_size = VALUE_POINTER_BYTES;
+        }
         model_add(m, (struct entry){ .key = { key, size },
-                                     .value = { value, put ? value_size : 0 },
+                                     .value = { value, type != ENTRY_DELETE ? value_size : 0 },
                                      .sequence = 1 + below(random, 3 * count),
                                      .expiry_ms = below(random, 6) ? 0 : 1 + below(random, UINT64_C(1) << 45),
-                                     .type = put ? ENTRY_PUT : ENTRY_DELETE });
+                                     .type = type });
     }
     model_finish(m);
+    model_give_vectors(m, random);
+}
+
+static inline struct build_options model_options(const struct build_options *options)
+{
+    struct build_options own = *options;
+    own.dimension = model_dimension;
+    own.metric = model_dimension ? NACRE_L2 : (nacre_metric)0;
+    return own;
 }
 
 static inline struct segment *model_build(struct fixture *f, const struct model *m, const struct build_options *options)
 {
     struct segment_builder *builder = NULL;
     struct segment *segment = NULL;
-    assert_int_equal(segment_builder_create(&f->env, f->kind, f->next_id++, options, &builder), NACRE_OK);
+    struct build_options own = model_options(options);
+    assert_int_equal(segment_builder_create(&f->env, f->kind, f->next_id++, &own, &builder), NACRE_OK);
     for (size_t i = 0; i < m->count; i++)
         assert_int_equal(segment_builder_add(builder, &m->items[i]), NACRE_OK);
     int status = segment_builder_finish(builder, &segment);
@@ -311,5 +366,7 @@ static inline void assert_entry(const struct entry *expected, const struct entry
     assert_int_equal(expected->expiry_ms, found->expiry_ms);
     assert_int_equal(expected->value.size, found->value.size);
     assert_true(slice_equal(expected->value, found->value));
+    assert_int_equal(expected->vector != NULL, found->vector != NULL);
+    assert_true(!expected->vector || memcmp(expected->vector, found->vector, 4 * (size_t)model_dimension) == 0);
 }
 #endif

@@ -1,4 +1,5 @@
 /* Allocation, and what fails with it. */
+#include "base/big_block.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include <pthread.h>
@@ -166,6 +167,117 @@ static void sizes_that_do_not_fit_are_told(void **state)
     assert_false(size_multiply(SIZE_MAX / 2, 3, &result));
 }
 
+/* ---- big blocks ---- */
+
+/* Sanitizers watch over all allocations: then there are none. */
+static bool has_big_blocks(void)
+{
+    void *memory = big_block_make(BIG_BLOCK);
+    bool has = memory != NULL;
+    if (has) {
+        big_block_free(memory);
+    }
+    return has;
+}
+
+static void big_blocks_go_back_to_the_system_when_they_are_freed(void **state)
+{
+    (void)state;
+    if (!has_big_blocks()) {
+        skip();
+    }
+    struct memory_use before = memory_used();
+    char *small = memory_alloc(BIG_BLOCK - 1), *big = memory_alloc(BIG_BLOCK), *aligned = memory_alloc_aligned(64, MIB);
+    char *zeroed = memory_zalloc(3 * MIB + 5);
+    assert_true(small && big && aligned && zeroed);
+    assert_int_equal(big_block_size(small), 0);
+    assert_int_equal(big_block_size(big), BIG_BLOCK);
+    assert_int_equal(big_block_size(big + 4096), 0);
+    assert_int_equal(big_block_size(aligned), MIB);
+    assert_int_equal(big_block_size(zeroed), 3 * MIB + 4096);
+    assert_int_equal(zeroed[0] | zeroed[3 * MIB + 4], 0);
+    memset(big, 1, BIG_BLOCK);
+    memory_free(small);
+    memory_free(big);
+    memory_free(aligned);
+    memory_free(zeroed);
+    assert_false(is_mapped(big) || is_mapped(aligned) || is_mapped(zeroed));
+    assert_int_equal(memory_used().heap_bytes, before.heap_bytes);
+}
+
+/* Fills what is new of the first `bytes` by the place. */
+static void fill(uint8_t *memory, size_t from, size_t bytes)
+{
+    for (size_t at = from; at < bytes; at++) {
+        memory[at] = (uint8_t)(at * 31 >> 3);
+    }
+}
+
+static void blocks_keep_what_they_hold_as_they_grow_and_shrink(void **state)
+{
+    (void)state;
+    const size_t sizes[] = { 100000,  BIG_BLOCK, BIG_BLOCK + 1, 2 * MIB, 2 * MIB + 10, 7 * MIB,
+                             3 * MIB, BIG_BLOCK, 5 * MIB,       1000,    4 * MIB,      10 };
+    struct memory_use before = memory_used();
+    uint8_t *memory = NULL;
+    size_t held = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memory = memory_realloc(memory, sizes[i]);
+        assert_non_null(memory);
+        size_t kept = held < sizes[i] ? held : sizes[i];
+        for (size_t at = 0; at < kept; at++) {
+            assert_int_equal(memory[at], (uint8_t)(at * 31 >> 3));
+        }
+        fill(memory, kept, sizes[i]);
+        held = sizes[i];
+    }
+    memory_free(memory);
+    assert_int_equal(memory_used().heap_bytes, before.heap_bytes);
+}
+
+#define CROWD 3000u
+
+static void *allocate_many(void *context)
+{
+    static _Thread_local uint8_t *blocks[CROWD];
+    unsigned seed = *(const unsigned *)context;
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < CROWD; i++) {
+            blocks[i] = memory_alloc(BIG_BLOCK + 4096u * (i % 3));
+            if (!blocks[i]) {
+                return context;
+            }
+            *(unsigned *)(void *)blocks[i] = seed + i;
+        }
+        for (unsigned i = 0; i < CROWD; i++) {
+            unsigned at = (i * 7919u + round) % CROWD; /* CROWD and the prime have no factor in common: each once */
+            blocks[at] = i % 5 ? blocks[at] : memory_realloc(blocks[at], 2 * BIG_BLOCK);
+            if (!blocks[at] || *(unsigned *)(void *)blocks[at] != seed + at) {
+                return context;
+            }
+            memory_free(blocks[at]);
+        }
+    }
+    return NULL;
+}
+
+static void more_blocks_than_the_table_has_room_for_are_the_allocators(void **state)
+{
+    (void)state;
+    unsigned seeds[] = { 1, 1000000 };
+    pthread_t threads[2];
+    struct memory_use before = memory_used();
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, allocate_many, &seeds[i]), 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        void *failed = NULL;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(memory_used().heap_bytes, before.heap_bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -177,6 +289,9 @@ int main(void)
         cmocka_unit_test(the_fault_hook_is_asked_before_every_allocation),
         cmocka_unit_test(the_fault_hook_may_come_and_go_while_others_allocate),
         cmocka_unit_test(sizes_that_do_not_fit_are_told),
+        cmocka_unit_test(big_blocks_go_back_to_the_system_when_they_are_freed),
+        cmocka_unit_test(blocks_keep_what_they_hold_as_they_grow_and_shrink),
+        cmocka_unit_test(more_blocks_than_the_table_has_room_for_are_the_allocators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,44 @@ static void threads_share_blocks(void **state)
     block_cache_free(cache);
 }
 
+static void put_away(struct block_cache *cache, uint64_t offset)
+{
+    struct cached_block *block = block_cache_get(cache, 1, offset);
+    cached_block_release(block ? block : block_cache_put(cache, 1, offset, block_of(1, offset, 1000), 1000));
+}
+
+static void count_press(void *context)
+{
+    ++*(unsigned *)context;
+}
+
+/* Blocks are asked for in turn: each has been driven out when it is asked for again, by as much as all of them are over the capacity. */
+static void what_a_larger_cache_would_have_had_is_near(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t blocks, reach;
+        bool near;
+    } rows[] = { { 1200, 400000, true }, { 1200, 20000, false }, { 500, 400000, false } };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct block_cache *cache = NULL;
+        struct cache_pressure pressure;
+        unsigned pressed = 0;
+        assert_int_equal(block_cache_create(1 << 20, &cache), NACRE_OK);
+        block_cache_set_reach(cache, rows[i].reach);
+        block_cache_watch(cache, count_press, &pressed);
+        for (uint64_t at = 0; at < 10 * rows[i].blocks; at++)
+            put_away(cache, at % rows[i].blocks);
+        block_cache_pressure(cache, &pressure);
+        assert_int_equal(pressure.hits + pressure.misses, 10 * rows[i].blocks);
+        assert_true(rows[i].near ? pressure.near > rows[i].blocks / 10 : pressure.near == 0);
+        assert_true(pressure.near <= pressure.misses);
+        assert_true(pressure.loads > 0 && pressure.loads <= pressure.misses);
+        assert_int_equal(pressed, pressure.misses / CACHE_PRESSED_EVERY);
+        block_cache_free(cache);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_dropped_file_takes_only_its_own_blocks),
         cmocka_unit_test(a_scan_does_not_drive_out_what_is_used_again),
         cmocka_unit_test(threads_share_blocks),
+        cmocka_unit_test(what_a_larger_cache_would_have_had_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,72 @@ static void every_flipped_byte_and_every_cut_is_found(void **state)
     (void)unlink(path);
 }
 
+/* ---- spools ---- */
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* Of parts of many sizes, small ones and such as are larger than what is kept in memory. */
+static void what_is_set_aside_comes_where_its_place_is(void **state)
+{
+    (void)state;
+    char path[OS_PATH_MAX], aside[OS_PATH_MAX + 16];
+    static uint8_t bytes[5 << 20];
+    const size_t sizes[] = { 1, 100, 0, 300000, 1u << 20, 700000, 700000, 3, (1u << 20) - 1, 17 };
+    struct container_writer *w = NULL;
+    struct container_spool *s = NULL;
+    struct container *c = NULL;
+    uint64_t file_bytes = 0, checksum = 0, offset = 0;
+    size_t total = 0;
+    path_of(path, "spool");
+    (void)snprintf(aside, sizeof aside, "%s.parts.tmp", path);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+    assert_int_equal(container_writer_create(os_posix(), path, CONTAINER_SEGMENT, 77, 1, &w), NACRE_OK);
+    assert_int_equal(container_spool_create(w, "parts", &s), NACRE_OK);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        assert_int_equal(container_spool_append(s, bytes + total, sizes[i]), NACRE_OK);
+        assert_int_equal(container_write(w, "ahead", 5, NULL), NACRE_OK);
+        total += sizes[i];
+        assert_int_equal(container_spool_size(s), total);
+        assert_int_equal(container_bytes(w), container_offset(w) + total);
+    }
+    assert_true(is_there(aside));
+    offset = container_offset(w);
+    assert_int_equal(container_spool_write(s), NACRE_OK);
+    assert_int_equal(container_bytes(w), container_offset(w));
+    assert_int_equal(container_offset(w), offset + total);
+    container_spool_free(s);
+    assert_false(is_there(aside));
+    assert_int_equal(container_writer_finish(w, &file_bytes, &checksum), NACRE_OK);
+    assert_int_equal(container_open(os_posix(), path, CONTAINER_SEGMENT, 77, file_bytes, true, &c), NACRE_OK);
+    assert_memory_equal(c->map + offset, bytes, total);
+    container_close(c);
+    (void)unlink(path);
+}
+
+static void a_spool_that_is_given_up_leaves_nothing(void **state)
+{
+    (void)state;
+    char path[OS_PATH_MAX], aside[OS_PATH_MAX + 16];
+    static const uint8_t bytes[3 << 20];
+    struct container_writer *w = NULL;
+    struct container_spool *s = NULL;
+    path_of(path, "given_up");
+    (void)snprintf(aside, sizeof aside, "%s.parts.tmp", path);
+    assert_int_equal(container_writer_create(os_posix(), path, CONTAINER_SEGMENT, 77, 1, &w), NACRE_OK);
+    assert_int_equal(container_spool_create(w, "parts", &s), NACRE_OK);
+    assert_int_equal(container_spool_append(s, bytes, sizeof bytes), NACRE_OK);
+    assert_int_equal(container_spool_append(s, bytes, CONTAINER_BYTES_MAX - sizeof bytes), NACRE_LIMIT);
+    assert_true(is_there(aside));
+    container_spool_free(s);
+    assert_false(is_there(aside));
+    assert_int_equal(container_bytes(w), container_offset(w));
+    container_writer_abandon(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +246,8 @@ int main(void)
         cmocka_unit_test(an_abandoned_file_is_gone),
         cmocka_unit_test(another_id_role_or_size_is_damage),
         cmocka_unit_test(every_flipped_byte_and_every_cut_is_found),
+        cmocka_unit_test(what_is_set_aside_comes_where_its_place_is),
+        cmocka_unit_test(a_spool_that_is_given_up_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

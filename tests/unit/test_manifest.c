@@ -52,6 +52,14 @@ static int create_collection(struct manifest *m, uint32_t id, const char *name)
     return manifest_commit(m, &(struct manifest_edit){ .collection = id, .create = &words });
 }
 
+static int create_vectors(struct manifest *m, uint32_t id, uint32_t dimension, uint32_t metric)
+{
+    struct manifest_collection words = {
+        .id = id, .name = (char *)(uintptr_t) "vectors", .kind = NACRE_VECTORS, .dimension = dimension, .metric = metric
+    };
+    return manifest_commit(m, &(struct manifest_edit){ .collection = id, .create = &words });
+}
+
 static int add_piece(struct manifest *m, uint32_t collection, uint64_t id)
 {
     struct manifest_piece piece = piece_of(id, 0, "a", "m");
@@ -478,9 +486,176 @@ static void a_failed_allocation_changes_nothing(void **unused)
     os_memory_free(os);
 }
 
+static void dimension_and_metric_are_kept_with_their_collection(void **unused)
+{
+    (void)unused;
+    nacre_os *os = new_disk();
+    struct manifest *m;
+    struct manifest_state state;
+    assert_int_equal(manifest_create(os, STORE, &m), NACRE_OK);
+    assert_int_equal(create_collection(m, 1, "users"), NACRE_OK);
+    assert_int_equal(create_vectors(m, 2, NACRE_DIMENSION_MAX, NACRE_DOT), NACRE_OK);
+    manifest_close(m);
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(manifest_open(os, STORE, false, NULL, &m), NACRE_OK);
+        assert_int_equal(manifest_copy_state(m, &state), NACRE_OK);
+        assert_int_equal(find(&state, 1)->dimension, 0);
+        assert_int_equal(find(&state, 1)->metric, 0);
+        assert_int_equal(find(&state, 2)->dimension, NACRE_DIMENSION_MAX);
+        assert_int_equal(find(&state, 2)->metric, NACRE_DOT);
+        manifest_state_free(&state);
+        assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true }), NACRE_OK);
+        manifest_close(m);
+    }
+    os_memory_free(os);
+}
+
+static void names_and_threshold_are_kept_with_their_collection(void **unused)
+{
+    (void)unused;
+    nacre_os *os = new_disk();
+    struct manifest *m;
+    struct manifest_state state;
+    struct manifest_collection words = { .id = 1,
+                                         .name = (char *)(uintptr_t) "counters",
+                                         .kind = 1,
+                                         .merge_operator = (char *)(uintptr_t) "append:, ",
+                                         .compaction_filter = (char *)(uintptr_t) "old",
+                                         .value_log_threshold = UINT64_C(1) << 40 };
+    assert_int_equal(manifest_create(os, STORE, &m), NACRE_OK);
+    assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .collection = 1, .create = &words }), NACRE_OK);
+    assert_int_equal(create_collection(m, 2, "users"), NACRE_OK);
+    manifest_close(m);
+    for (int again = 0; again < 3; again++) {
+        assert_int_equal(manifest_open(os, STORE, false, NULL, &m), NACRE_OK);
+        assert_int_equal(manifest_copy_state(m, &state), NACRE_OK);
+        assert_string_equal(find(&state, 1)->merge_operator, "append:, ");
+        assert_string_equal(find(&state, 1)->compaction_filter, "old");
+        assert_int_equal(find(&state, 1)->value_log_threshold, UINT64_C(1) << 40);
+        assert_null(find(&state, 2)->merge_operator);
+        assert_null(find(&state, 2)->compaction_filter);
+        assert_int_equal(find(&state, 2)->value_log_threshold, 0);
+        manifest_state_free(&state);
+        assert_int_equal(manifest_commit(m, &(struct manifest_edit){ .has_clean_log_end = true }), NACRE_OK);
+        manifest_close(m);
+    }
+    os_memory_free(os);
+}
+
+/* An edit that creates collection 1 with a name of one byte, and then has the bytes given. */
+static int decode_created_with(const uint8_t *field, size_t size)
+{
+    static const uint8_t create[] = { 1, 1, 2, 1, 'v', 3, 0, 0, 0 };
+    uint8_t bytes[32];
+    struct manifest_decoded decoded;
+    memcpy(bytes, create, sizeof create);
+    memcpy(bytes + sizeof create, field, size);
+    int status = manifest_edit_decode(slice_of(bytes, sizeof create + size), &decoded);
+    manifest_decoded_free(&decoded);
+    return status;
+}
+
+static void dimensions_and_metrics_that_cannot_be_are_corrupt(void **unused)
+{
+    (void)unused;
+    static const uint8_t good[] = { 13, 0xff, 0xff, 3, 1 }, none[] = { 13, 0, 1 },
+                         too_many[] = { 13, 0x80, 0x80, 4, 1 }, no_metric[] = { 13, 3, 0 }, strange[] = { 13, 3, 4 },
+                         cut[] = { 13, 3 }, alone[] = { 1, 1, 13, 3, 1 };
+    struct manifest_decoded decoded;
+    assert_int_equal(decode_created_with(good, sizeof good), NACRE_OK);
+    assert_int_equal(decode_created_with(none, sizeof none), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(too_many, sizeof too_many), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(no_metric, sizeof no_metric), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(strange, sizeof strange), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(cut, sizeof cut), NACRE_CORRUPT);
+    assert_int_equal(manifest_edit_decode(slice_of(alone, sizeof alone), &decoded), NACRE_CORRUPT);
+    manifest_decoded_free(&decoded);
+}
+
+static void names_and_thresholds_that_cannot_be_are_corrupt(void **unused)
+{
+    (void)unused;
+    static const uint8_t good[] = { 14, 2, 'a', 'b', 15, 1, 'f', 16, 5 }, empty[] = { 14, 0 },
+                         nul[] = { 15, 2, 'a', 0 }, cut[] = { 14, 3, 'a' }, zero[] = { 16, 0 },
+                         alone[] = { 1, 1, 14, 1, 'a' };
+    struct manifest_decoded decoded;
+    assert_int_equal(decode_created_with(good, sizeof good), NACRE_OK);
+    assert_int_equal(decode_created_with(empty, sizeof empty), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(nul, sizeof nul), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(cut, sizeof cut), NACRE_CORRUPT);
+    assert_int_equal(decode_created_with(zero, sizeof zero), NACRE_CORRUPT);
+    assert_int_equal(manifest_edit_decode(slice_of(alone, sizeof alone), &decoded), NACRE_CORRUPT);
+    manifest_decoded_free(&decoded);
+}
+
+/* Positions agree, and with them what both say. */
+static void same_state(const struct manifest *writer, const struct manifest *reader, uint64_t pieces)
+{
+    const struct manifest_state *seen = manifest_followed(reader);
+    assert_true(manifest_position(writer) == manifest_position(reader));
+    assert_int_equal(find(seen, 1)->piece_count, pieces);
+}
+
+static void a_reader_follows_edits_and_generations(void **unused)
+{
+    (void)unused;
+    nacre_os *os = new_disk();
+    struct manifest *writer = NULL, *reader = NULL;
+    assert_int_equal(manifest_create(os, STORE, &writer), NACRE_OK);
+    assert_int_equal(create_collection(writer, 1, "one"), NACRE_OK);
+    assert_int_equal(manifest_open(os, STORE, true, NULL, &reader), NACRE_OK);
+    same_state(writer, reader, 0);
+    uint64_t id = 1, before = 0;
+    for (; manifest_generation(writer) < 3; id++) {
+        assert_int_equal(add_piece(writer, 1, id), NACRE_OK);
+        assert_true(manifest_position(writer) > before);
+        before = manifest_position(writer);
+        if (id % 5 == 0 || id < 50) {
+            assert_int_equal(manifest_follow(reader), NACRE_OK);
+            same_state(writer, reader, id);
+        }
+    }
+    assert_int_equal(manifest_follow(reader), NACRE_OK);
+    same_state(writer, reader, id - 1);
+    manifest_close(writer);
+    assert_int_equal(manifest_follow(reader), NACRE_OK);
+    assert_int_equal(manifest_open(os, STORE, false, NULL, &writer), NACRE_OK);
+    assert_int_equal(add_piece(writer, 1, id), NACRE_OK);
+    assert_int_equal(manifest_follow(reader), NACRE_OK);
+    same_state(writer, reader, id);
+    manifest_close(reader);
+    manifest_close(writer);
+    os_memory_free(os);
+}
+
+static void an_edit_that_is_half_there_is_not_followed_yet(void **unused)
+{
+    (void)unused;
+    nacre_os *os = new_disk();
+    struct manifest *writer = NULL, *reader = NULL;
+    assert_int_equal(manifest_create(os, STORE, &writer), NACRE_OK);
+    assert_int_equal(create_collection(writer, 1, "one"), NACRE_OK);
+    assert_int_equal(manifest_open(os, STORE, true, NULL, &reader), NACRE_OK);
+    uint64_t from = manifest_bytes(writer);
+    assert_int_equal(add_piece(writer, 1, 1), NACRE_OK);
+    for (uint64_t at = from; at < manifest_bytes(writer); at++) {
+        assert_int_equal(os_memory_flip(os, FIRST, at, 1), NACRE_OK);
+        assert_int_equal(manifest_follow(reader), NACRE_OK);
+        assert_int_equal(find(manifest_followed(reader), 1)->piece_count, 0);
+        assert_int_equal(os_memory_flip(os, FIRST, at, 1), NACRE_OK);
+    }
+    assert_int_equal(manifest_follow(reader), NACRE_OK);
+    same_state(writer, reader, 1);
+    manifest_close(reader);
+    manifest_close(writer);
+    os_memory_free(os);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_follows_edits_and_generations),
+        cmocka_unit_test(an_edit_that_is_half_there_is_not_followed_yet),
         cmocka_unit_test(edits_survive_reopening),
         cmocka_unit_test(edits_that_do_not_fit_are_refused_and_change_nothing),
         cmocka_unit_test(a_grown_file_gives_way_to_a_new_generation),
@@ -491,6 +666,10 @@ int main(void)
         cmocka_unit_test(a_torn_tail_is_logged_cut_off_and_never_written_behind),
         cmocka_unit_test(a_copy_for_a_checkpoint_says_the_same),
         cmocka_unit_test(unknown_fields_and_formats_are_unsupported),
+        cmocka_unit_test(dimension_and_metric_are_kept_with_their_collection),
+        cmocka_unit_test(dimensions_and_metrics_that_cannot_be_are_corrupt),
+        cmocka_unit_test(names_and_threshold_are_kept_with_their_collection),
+        cmocka_unit_test(names_and_thresholds_that_cannot_be_are_corrupt),
         cmocka_unit_test(a_dump_shows_every_edit),
         cmocka_unit_test(a_failed_allocation_changes_nothing),
     };

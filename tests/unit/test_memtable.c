@@ -18,6 +18,8 @@ static void fill(struct memtable *table, struct model *model, enum key_shape sha
         else {
             int size = snprintf(value, sizeof value, "value of %llu", (unsigned long long)entry.sequence);
             entry.value = (nacre_slice){ value, random_below(random, 9) ? (size_t)size : 0 };
+            static const uint8_t types[] = { ENTRY_PUT, ENTRY_PUT, ENTRY_MERGE, ENTRY_POINTER };
+            entry.type = types[random_below(random, 4)];
             if (random_below(random, 3) == 0)
                 entry.expiry_ms = 1 + random_below(random, 1000000);
         }
@@ -84,9 +86,9 @@ static void the_empty_key_and_a_key_of_1_mib_are_keys_like_others(void **state)
     struct memtable *table = table_create(&pool);
     static uint8_t longest[ENTRY_KEY_MAX + 1];
     memset(longest, 0xFF, sizeof longest);
-    struct entry empty = { { NULL, 0 }, { "e", 1 }, 1, 0, ENTRY_PUT }, found;
-    struct entry large = { { longest, ENTRY_KEY_MAX }, { NULL, 0 }, 2, 0, ENTRY_PUT };
-    struct entry too_long = { { longest, ENTRY_KEY_MAX + 1 }, { NULL, 0 }, 3, 0, ENTRY_PUT };
+    struct entry empty = { { NULL, 0 }, { "e", 1 }, 1, 0, ENTRY_PUT, NULL }, found;
+    struct entry large = { { longest, ENTRY_KEY_MAX }, { NULL, 0 }, 2, 0, ENTRY_PUT, NULL };
+    struct entry too_long = { { longest, ENTRY_KEY_MAX + 1 }, { NULL, 0 }, 3, 0, ENTRY_PUT, NULL };
     assert_false(memtable_get(table, empty.key, SEQUENCE_MAX, &found));
     assert_int_equal(memtable_put(table, &empty), NACRE_OK);
     assert_int_equal(memtable_put(table, &large), NACRE_OK);
@@ -118,7 +120,8 @@ static void long_keys_that_share_all_but_their_ends_are_told_apart(void **state)
              i++) { /* the same bytes, and the same but for the last one */
             bytes[sizes[i] - 1] = round ? 'y' : 'x';
             assert_int_equal(
-                memtable_put(table, &(struct entry){ { bytes, sizes[i] }, { NULL, 0 }, ++sequence, 0, ENTRY_PUT }),
+                memtable_put(table,
+                             &(struct entry){ { bytes, sizes[i] }, { NULL, 0 }, ++sequence, 0, ENTRY_PUT, NULL }),
                 NACRE_OK);
             bytes[sizes[i] - 1] = 'x';
         }
@@ -181,7 +184,7 @@ static void a_node_keeps_all_children_while_it_grows_through_all_sizes(void **st
         bool there[256] = { false };
         for (unsigned i = 0; i < 256; i++) {
             uint8_t key[3] = { 'x', order[i], 'y' };
-            struct entry entry = { { key, 3 }, { "v", 1 }, i + 1, 0, ENTRY_PUT }, found;
+            struct entry entry = { { key, 3 }, { "v", 1 }, i + 1, 0, ENTRY_PUT, NULL }, found;
             assert_int_equal(memtable_put(table, &entry), NACRE_OK);
             there[order[i]] = true;
             cursor_first(cursor);
@@ -214,13 +217,13 @@ static void a_long_prefix_can_be_split_at_every_byte(void **state)
     memset(key, 'p', SIZE);
     for (unsigned i = 0; i < 60; i++) { /* a large node under the whole prefix */
         key[SIZE - 1] = (uint8_t)i;
-        struct entry entry = { { key, SIZE }, { "leaf", 4 }, ++sequence, 0, ENTRY_PUT };
+        struct entry entry = { { key, SIZE }, { "leaf", 4 }, ++sequence, 0, ENTRY_PUT, NULL };
         assert_int_equal(memtable_put(table, &entry), NACRE_OK);
     }
     for (unsigned n = 0; n < 200; n++) {
         size_t at = (size_t)random_below(&random, SIZE - 1);
         key[at] = 'q';
-        struct entry entry = { { key, at + 1 }, { "split", 5 }, ++sequence, 0, ENTRY_PUT };
+        struct entry entry = { { key, at + 1 }, { "split", 5 }, ++sequence, 0, ENTRY_PUT, NULL };
         assert_int_equal(memtable_put(table, &entry), NACRE_OK);
         split[at] = true;
         key[at] = 'p';
@@ -267,7 +270,7 @@ static void an_empty_table_takes_less_than_8_KiB(void **state)
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     for (int searched = 0; searched < 2; searched++) {
         struct memtable *table;
-        assert_int_equal(memtable_create(pool, searched, &table), NACRE_OK);
+        assert_int_equal(memtable_create(pool, &(struct memtable_options){ .searched = searched }, &table), NACRE_OK);
         assert_int_equal(memtable_bytes(table), 0);
         put_text(table, "k", "v", 1);
         assert_in_range(memtable_bytes(table), 1, searched ? 400 : 200);

@@ -48,7 +48,9 @@ static void *write_puts(void *argument)
     uint8_t *bytes = malloc(65536);
     for (size_t i = 0; i < PUTS; i++) {
         uint64_t sequence = sequence_of(worker->number, i);
-        struct entry entry = { key_of(stage, sequence, bytes), { &sequence, sizeof sequence }, sequence, 0, ENTRY_PUT };
+        struct entry entry = {
+            key_of(stage, sequence, bytes), { &sequence, sizeof sequence }, sequence, 0, ENTRY_PUT, NULL
+        };
         if (memtable_put(stage->table, &entry) != NACRE_OK) {
             report(stage, "a put failed");
         }
@@ -321,7 +323,7 @@ static void *fill_side(void *argument)
         for (unsigned child = side->number; child < CHILDREN; child += 2) {
             uint8_t bytes[8];
             struct entry entry = {
-                child_key(node, child, bytes), { "v", 1 }, 1 + node * CHILDREN + child, 0, ENTRY_PUT
+                child_key(node, child, bytes), { "v", 1 }, 1 + node * CHILDREN + child, 0, ENTRY_PUT, NULL
             };
             if (memtable_put(side->table, &entry) != NACRE_OK) {
                 return side;

@@ -63,7 +63,8 @@ static void a_scan_gives_each_wanted_key_once_with_its_newest_visible_version(vo
                                    { "v", 1 },
                                    1 + random_below(&random, puts),
                                    random_below(&random, 3),
-                                   random_below(&random, 5) ? ENTRY_PUT : ENTRY_DELETE };
+                                   random_below(&random, 5) ? ENTRY_PUT : ENTRY_DELETE,
+                                   NULL };
             entry.value.size = entry.type == ENTRY_PUT;
             assert_int_equal(memtable_put(table, &entry), NACRE_OK);
             model_put(&all, &entry);
@@ -101,7 +102,8 @@ static void a_table_that_is_not_searched_lists_nothing(void **state)
     uint64_t bytes[2];
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     for (int searched = 0; searched < 2; searched++) {
-        assert_int_equal(memtable_create(pool, searched, &tables[searched]), NACRE_OK);
+        assert_int_equal(memtable_create(pool, &(struct memtable_options){ .searched = searched }, &tables[searched]),
+                         NACRE_OK);
         for (unsigned i = 0; i < 1000; i++) {
             char key[16];
             snprintf(key, sizeof key, "%u", i);
@@ -213,7 +215,7 @@ static void *write_puts(void *context)
     for (size_t i = 0; i < PUTS; i++) {
         char key[32];
         size_t size = write_key(i, key);
-        struct entry entry = { { key, size }, { "v", 1 }, i * WRITERS + w->number + 1, 0, ENTRY_PUT };
+        struct entry entry = { { key, size }, { "v", 1 }, i * WRITERS + w->number + 1, 0, ENTRY_PUT, NULL };
         if (memtable_put(w->stage->table, &entry) != NACRE_OK)
             abort();
         atomic_store_explicit(&w->stage->finished[w->number], i + 1, memory_order_release);

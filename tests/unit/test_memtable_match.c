@@ -229,7 +229,8 @@ static void *put_many(void *context)
     for (int i = 0; i < 60000; i++) {
         char key[24];
         snprintf(key, sizeof key, "%llx", (unsigned long long)random_below(&p->random, 1 << 20));
-        struct entry entry = { slice_text(key), { NULL, 0 }, 1000 + random_below(&p->random, 1 << 30), 0, ENTRY_PUT };
+        struct entry entry = { slice_text(key), { NULL, 0 }, 1000 + random_below(&p->random, 1 << 30), 0,
+                               ENTRY_PUT,       NULL };
         assert_int_equal(memtable_put(p->table, &entry), NACRE_OK);
     }
     return NULL;
@@ -243,7 +244,7 @@ static void walk_while_threads_put(uint64_t list_after)
         char key[24];
         snprintf(key, sizeof key, "%x", i);
         put_text(f.table, key, "old", 1 + i);
-        model_put(&f.all, &(struct entry){ slice_text(key), slice_text("old"), 1 + i, 0, ENTRY_PUT });
+        model_put(&f.all, &(struct entry){ slice_text(key), slice_text("old"), 1 + i, 0, ENTRY_PUT, NULL });
     }
     f.list_after = list_after;
     open_cursor(&f, MOCK_CONTAINS, slice_text("7"), (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 });

@@ -150,7 +150,7 @@ static void reserved_puts_find_memory_for_the_dearest_changes_of_the_tree(void *
     memset(key, 'p', sizeof key);
     for (unsigned i = 0; i < 256; i++) {
         key[DEPTH - 1] = (uint8_t)i;
-        struct entry entry = { { key, DEPTH }, { "", 0 }, ++sequence, 0, ENTRY_PUT };
+        struct entry entry = { { key, DEPTH }, { "", 0 }, ++sequence, 0, ENTRY_PUT, NULL };
         assert_int_equal(memtable_put(table, &entry), NACRE_OK);
     }
     memory_set_fault(fail_unless_allowed, NULL);
@@ -162,7 +162,7 @@ static void reserved_puts_find_memory_for_the_dearest_changes_of_the_tree(void *
         reserve(table, GROUP, total);
         for (size_t i = 0; i < GROUP; i++) {
             key[at + i] = 'q';
-            struct entry entry = { { key, at + i + 1 }, { "", 0 }, ++sequence, 0, ENTRY_PUT };
+            struct entry entry = { { key, at + i + 1 }, { "", 0 }, ++sequence, 0, ENTRY_PUT, NULL };
             assert_int_equal(memtable_put(table, &entry), NACRE_OK);
             key[at + i] = 'p';
         }
@@ -243,7 +243,9 @@ static void a_put_without_memory_says_so_and_changes_nothing(void **state)
         allocations_left = allowed;
         memory_set_fault(fail_after_some, NULL);
         for (uint64_t sequence = 1; sequence <= 30000 && refused < 20; sequence++) {
-            struct entry entry = { random_key(&random, KEYS_TINY, bytes), { big_value, 100 }, sequence, 0, ENTRY_PUT };
+            struct entry entry = {
+                random_key(&random, KEYS_TINY, bytes), { big_value, 100 }, sequence, 0, ENTRY_PUT, NULL
+            };
             int status = memtable_put(table, &entry);
             bool there = memtable_get(table, entry.key, sequence, &found) && found.sequence == sequence;
             assert_true(status == NACRE_OK || status == NACRE_NO_MEMORY);
@@ -273,10 +275,10 @@ static void creation_without_memory_says_so(void **state)
     memory_set_fault(NULL, NULL);
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     memory_set_fault(fail_unless_allowed, NULL);
-    assert_int_equal(memtable_create(pool, false, &table), NACRE_NO_MEMORY);
+    assert_int_equal(memtable_create(pool, &(struct memtable_options){ .searched = false }, &table), NACRE_NO_MEMORY);
     assert_null(chunk_pool_take(pool));
     memory_set_fault(NULL, NULL);
-    assert_int_equal(memtable_create(pool, false, &table), NACRE_OK);
+    assert_int_equal(memtable_create(pool, &(struct memtable_options){ .searched = false }, &table), NACRE_OK);
     memory_set_fault(fail_unless_allowed, NULL);
     assert_int_equal(memtable_cursor_create(table, &cursor), NACRE_NO_MEMORY);
     memory_set_fault(NULL, NULL);
@@ -293,7 +295,7 @@ static void a_deep_walk_without_memory_ends_with_the_status_and_works_later(void
     char key[DEPTH];
     memset(key, 'k', sizeof key);
     for (size_t size = 1; size <= DEPTH; size++) {
-        struct entry entry = { { key, size }, { "", 0 }, size, 0, ENTRY_PUT };
+        struct entry entry = { { key, size }, { "", 0 }, size, 0, ENTRY_PUT, NULL };
         assert_int_equal(memtable_put(table, &entry), NACRE_OK);
     }
     assert_int_equal(memtable_cursor_create(table, &cursor), NACRE_OK);
@@ -361,6 +363,59 @@ static void a_huge_reservation_is_refused_and_not_miscounted(void **state)
     table_free(table, pool);
 }
 
+static bool within(void *context, uint64_t bytes)
+{
+    uint64_t *room = context;
+    if (bytes > *room) {
+        return false;
+    }
+    *room -= bytes;
+    return true;
+}
+
+static void the_guard_is_asked_before_a_table_grows_and_only_then(void **state)
+{
+    (void)state;
+    uint64_t room = 0;
+    struct chunk_pool *pool;
+    struct memtable *table = table_create(&pool);
+    chunk_pool_guard(pool, within, &room);
+    assert_int_equal(memtable_reserve(table, 1, 10), NACRE_BUSY);
+    assert_int_equal(chunk_pool_all_bytes(pool), 0);
+    room = 64 << 10;
+    assert_int_equal(memtable_reserve(table, 1, 10), NACRE_OK);
+    uint64_t held = chunk_pool_all_bytes(pool);
+    assert_int_equal(held + room, 64 << 10); /* what was allowed is what was taken */
+    room = 0;
+    put_text(table, "k", "v", 1);
+    assert_int_equal(memtable_reserve(table, 1, 10), NACRE_OK); /* there is room in the region */
+    assert_int_equal(memtable_reserve(table, 1, 1 << 20), NACRE_BUSY);
+    chunk_pool_excuse(pool, true);
+    assert_int_equal(memtable_reserve(table, 1, 1 << 20), NACRE_OK);
+    chunk_pool_excuse(pool, false);
+    assert_true(chunk_pool_all_bytes(pool) > 1 << 20);
+    chunk_pool_warm(pool, 3);
+    assert_int_equal(chunk_pool_kept_bytes(pool), 0); /* it asks, too */
+    table_free(table, pool);
+}
+
+static void a_chunk_that_is_kept_is_taken_without_asking(void **state)
+{
+    (void)state;
+    uint64_t room = CHUNK_BYTES;
+    struct chunk_pool *pool;
+    assert_int_equal(chunk_pool_create(4 * CHUNK_BYTES, &pool), NACRE_OK);
+    chunk_pool_guard(pool, within, &room);
+    chunk_pool_warm(pool, 2);
+    assert_int_equal(chunk_pool_all_bytes(pool), CHUNK_BYTES);
+    assert_int_equal(chunk_pool_ask(pool, CHUNK_BYTES, true), NACRE_OK);
+    assert_int_equal(chunk_pool_ask(pool, CHUNK_BYTES, false), NACRE_BUSY);
+    chunk_pool_trim(pool);
+    assert_int_equal(chunk_pool_all_bytes(pool), 0);
+    assert_int_equal(chunk_pool_ask(pool, CHUNK_BYTES, true), NACRE_BUSY);
+    chunk_pool_free(pool);
+}
+
 static void chunks_are_kept_for_the_next_table_up_to_the_limit(void **state)
 {
     (void)state;
@@ -396,7 +451,7 @@ static void a_thousand_small_tables_take_little_memory(void **state)
     uint64_t bytes = 0;
     assert_int_equal(chunk_pool_create(0, &pool), NACRE_OK);
     for (int i = 0; i < TABLES; i++) {
-        assert_int_equal(memtable_create(pool, false, &tables[i]), NACRE_OK);
+        assert_int_equal(memtable_create(pool, &(struct memtable_options){ .searched = false }, &tables[i]), NACRE_OK);
         for (uint64_t sequence = 1; sequence <= 10; sequence++) {
             char key[8];
             snprintf(key, sizeof key, "%llu", (unsigned long long)sequence);
@@ -428,6 +483,8 @@ int main(void)
         cmocka_unit_test(reservations_that_are_taken_back_do_not_pile_up),
         cmocka_unit_test(puts_without_reservation_do_not_use_up_a_later_one),
         cmocka_unit_test(a_huge_reservation_is_refused_and_not_miscounted),
+        cmocka_unit_test(the_guard_is_asked_before_a_table_grows_and_only_then),
+        cmocka_unit_test(a_chunk_that_is_kept_is_taken_without_asking),
         cmocka_unit_test(chunks_are_kept_for_the_next_table_up_to_the_limit),
         cmocka_unit_test(a_thousand_small_tables_take_little_memory),
     };

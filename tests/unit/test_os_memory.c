@@ -331,6 +331,11 @@ static void threads_use_it_and_maps_are_written_during_syncs(void **state)
     assert_int_equal(length_of(*state, "f0"), 64 << 10);
 }
 
+static void pins_are_seen_by_others_and_go_with_their_handle(void **state)
+{
+    check_pins(*state, "READERS");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +355,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(damage_is_seen_by_programs_and_outlives_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_replacing_keeps_the_old_file_and_leaves_none_aside, setup, teardown),
+        cmocka_unit_test_setup_teardown(pins_are_seen_by_others_and_go_with_their_handle, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_use_it_and_maps_are_written_during_syncs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

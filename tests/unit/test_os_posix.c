@@ -155,6 +155,7 @@ static void a_map_is_the_file(void **state)
     assert_memory_equal(bytes, "by map", 6);
     assert_fine(p->os->write(file, 100, "by call", 7));
     assert_memory_equal((char *)map + 100, "by call", 7);
+    assert_fine(p->os->read_ahead((char *)map + 5001, 4000));
     assert_fine(p->os->unmap(map, 10000));
     assert_fine(p->os->close(file));
 }
@@ -232,6 +233,12 @@ static void a_lock_is_refused_within_its_process_too(void **state)
     assert_fine(p->os->close(first));
     assert_fine(p->os->lock(NULL, in(p, "LOCK"), &second, holder, sizeof holder));
     assert_fine(p->os->close(second));
+}
+
+static void pins_are_seen_by_others_and_go_with_their_handle(void **state)
+{
+    const struct place *p = *state;
+    check_pins(p->os, in(p, "READERS"));
 }
 
 /* Waits for a byte on each side: the child holds the lock until the parent has looked. */
@@ -383,6 +390,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_link_to_another_file_system_is_unsupported, setup, teardown),
         cmocka_unit_test_setup_teardown(a_listing_has_every_name_once_and_no_dots, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_is_refused_within_its_process_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(pins_are_seen_by_others_and_go_with_their_handle, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_of_another_process_names_it_and_ends_with_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forked_child_does_not_hold_a_closed_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(space_is_told, setup, teardown),

@@ -22,9 +22,9 @@ static void properties_tell_what_is_inside(void **state)
     assert_int_equal(
         segment_builder_create(&f.env, &kind_ordered, 9, &(struct build_options){ .build_index = true }, &b), NACRE_OK);
     const struct entry entries[] = {
-        { slice_text("b"), slice_text("one"), 7, 500, ENTRY_PUT },
-        { slice_text("b"), { NULL, 0 }, 3, 0, ENTRY_DELETE },
-        { slice_text("c"), slice_text("three"), 5, 100, ENTRY_PUT },
+        { slice_text("b"), slice_text("one"), 7, 500, ENTRY_PUT, NULL },
+        { slice_text("b"), { NULL, 0 }, 3, 0, ENTRY_DELETE, NULL },
+        { slice_text("c"), slice_text("three"), 5, 100, ENTRY_PUT, NULL },
     };
     for (int i = 0; i < 3; i++)
         assert_int_equal(segment_builder_add(b, &entries[i]), NACRE_OK);
@@ -69,7 +69,12 @@ static void properties_survive_their_encoding(void **state)
 {
     (void)state;
     struct buffer bytes = { 0 }, small = { 0 };
-    struct segment_properties p = { .id = 1, .bytes = UINT64_MAX, .checksum = 7, .entries = 3, .greatest_open = true },
+    struct segment_properties p = { .id = 1,
+                                    .bytes = UINT64_MAX,
+                                    .checksum = 7,
+                                    .entries = 3,
+                                    .merges = 2,
+                                    .greatest_open = true },
                               q = { 0 }, r = { 0 };
     assert_int_equal(buffer_append(&p.smallest, "abc", 3), NACRE_OK);
     assert_int_equal(buffer_append(&p.greatest, "xyz\0", 4), NACRE_OK);
@@ -80,7 +85,7 @@ static void properties_survive_their_encoding(void **state)
     assert_int_equal(segment_properties_copy(&q, &r), NACRE_OK);
     assert_int_equal(segment_properties_encode(&r, &small), NACRE_OK);
     assert_true(slice_equal(buffer_slice(&bytes), buffer_slice(&small)));
-    assert_true(r.greatest_open && r.bytes == UINT64_MAX && r.greatest.size == 4);
+    assert_true(r.greatest_open && r.bytes == UINT64_MAX && r.greatest.size == 4 && r.merges == 2);
     segment_properties_free(&q);
     for (size_t size = 0; size < bytes.size; size++) {
         in = reader_of(slice_of(bytes.data, size));
@@ -128,7 +133,7 @@ static void a_segment_of_range_deletes_alone_answers(void **state)
         cursor_close(c);
         assert_int_equal(segment_verify(s, &entries), NACRE_OK);
         assert_int_equal(entries, 0);
-        assert_int_equal(segment_build_index(s), NACRE_OK);
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
         segment_unref(s);
         fixture_close(&f);
     }
@@ -189,7 +194,7 @@ static void a_side_file_of_another_segment_is_not_used(void **state)
     assert_int_equal(segment_open(&f.env, &kind_ordered, id, 0, &a), NACRE_OK);
     assert_false(segment_has_index(a));
     assert_int_equal(segment_verify(a, &entries), NACRE_CORRUPT); /* it lies there, bad */
-    assert_int_equal(segment_build_index(a), NACRE_OK);
+    assert_int_equal(segment_build_index(a, NULL), NACRE_OK);
     assert_true(segment_has_index(a));
     assert_int_equal(segment_verify(a, &entries), NACRE_OK);
     segment_unref(a);
@@ -238,16 +243,18 @@ static void readers_and_the_maker_of_the_index_run_together(void **state)
         struct fixture f;
         struct model m = small_model(3000, 11);
         fixture_open(&f, variant & 1);
-        struct segment *s = model_build(
-            &f, &m, &(struct build_options){ variant & 2 ? COMPRESSION_ZSTD : COMPRESSION_NONE, 4096, false, 0 });
+        struct segment *s =
+            model_build(&f, &m,
+                        &(struct build_options){ .compression = variant & 2 ? COMPRESSION_ZSTD : COMPRESSION_NONE,
+                                                 .block_bytes = 4096 });
         pthread_t threads[3];
         struct shared shared[3];
         for (uint64_t i = 0; i < 3; i++) {
             shared[i] = (struct shared){ s, &m, i + 1 };
             assert_int_equal(pthread_create(&threads[i], NULL, read_all, &shared[i]), 0);
         }
-        assert_int_equal(segment_build_index(s), NACRE_OK);
-        assert_int_equal(segment_build_index(s), NACRE_OK);
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
         for (int i = 0; i < 3; i++)
             assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_true(segment_has_index(s));
@@ -265,7 +272,10 @@ static int build_and_read(struct segment_env *env, const struct model *m, uint64
     struct segment *s = NULL;
     struct cursor *c = NULL;
     uint64_t entries = 0;
-    int status = segment_builder_create(env, &kind_ordered, id, &(struct build_options){ codec, 512, true, 0 }, &b);
+    int status = segment_builder_create(
+        env, &kind_ordered, id,
+        &(struct build_options){ .compression = codec, .block_bytes = 512, .build_index = true, .learned_index = 2 },
+        &b);
     if (status != NACRE_OK)
         return status;
     for (size_t i = 0; i < m->count && status == NACRE_OK; i++)
@@ -301,7 +311,7 @@ static int build_and_read(struct segment_env *env, const struct model *m, uint64
         cursor_close(c);
     }
     if (status == NACRE_OK)
-        status = segment_build_index(s);
+        status = segment_build_index(s, NULL);
     if (status == NACRE_OK)
         status = segment_verify(s, &entries);
     segment_mark_obsolete(s);

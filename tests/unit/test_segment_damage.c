@@ -1,6 +1,7 @@
 /* Damage to the files of a segment, of each kind: every flipped byte and every cut is found by verify, and until then no read is wrong. */
 #include "segment_fixture.h"
 #include "strings/strings.h"
+#include "vectors/vectors.h"
 #include <fcntl.h>
 
 struct damaged {
@@ -15,15 +16,23 @@ static void damaged_open(struct damaged *d, const struct kind *kind, enum compre
     uint64_t random = 5;
     fixture_open(&d->f, map);
     d->f.kind = kind;
+    model_dimension = kind->holds_vectors ? 3 : 0;
     model_fill(&d->m, COUNTED, 90, &random);
     struct model versions;
     model_fill(&versions, MANY_VERSIONS, 40, &random);
     for (size_t i = 0; i < versions.count; i++) {
-        model_add(&d->m, versions.items[i]);
+        struct entry e = versions.items[i];
+        e.vector = NULL;
+        model_add(&d->m, e);
     }
     model_free(&versions);
     model_finish(&d->m);
-    struct segment *s = model_build(&d->f, &d->m, &(struct build_options){ codec, 512, true, 0 });
+    model_give_vectors(&d->m, &random);
+    struct segment *s = model_build(
+        &d->f, &d->m,
+        &(struct build_options){ .compression = codec, .block_bytes = 512, .build_index = true, .learned_index = 2 });
+    if (kind->quick_index)
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
     d->id = s->properties.id;
     d->bytes = s->properties.bytes;
     assert_int_equal(segment_path(&d->f.env, d->id, false, d->segment), NACRE_OK);
@@ -44,7 +53,7 @@ static void check_reads(struct segment *s, const struct model *m, bool damage_al
     size_t at = 0;
     for (size_t i = 0; i < m->count; i += 3) {
         struct lookup lookup = lookup_of(m->items[i].key, m->items[i].sequence);
-        struct entry found;
+        struct entry found = { 0 };
         struct pin pin;
         int status = s->kind->get(s->reader, &lookup, &found, &pin);
         if (status == NACRE_OK) {
@@ -94,7 +103,7 @@ static void check_damaged_index(struct damaged *d, bool heal)
     assert_non_null(strstr(fail_detail(), ".idx"));
     check_reads(s, &d->m, false);
     if (heal) {
-        assert_int_equal(segment_build_index(s), NACRE_OK);
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
         assert_true(segment_has_index(s));
         check_reads(s, &d->m, false);
         assert_int_equal(segment_verify(s, &entries), NACRE_OK);
@@ -154,19 +163,20 @@ static void every_flip_and_cut(const struct kind *kind, enum compression codec, 
     damaged_close(&d);
 }
 
-static const struct kind *const kinds[] = { &kind_ordered, &kind_strings };
+static const struct kind *const kinds[] = { &kind_ordered, &kind_strings, &kind_vectors };
+#define KINDS (sizeof kinds / sizeof kinds[0])
 
 static void every_flip_and_cut_of_a_mapped_segment_is_found(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < KINDS; i++)
         every_flip_and_cut(kinds[i], COMPRESSION_NONE, true, false);
 }
 
 static void every_flip_and_cut_of_a_compressed_segment_is_found(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < KINDS; i++) {
         every_flip_and_cut(kinds[i], COMPRESSION_LZ4, true, false);
         every_flip_and_cut(kinds[i], COMPRESSION_ZSTD, false, false);
     }
@@ -175,14 +185,14 @@ static void every_flip_and_cut_of_a_compressed_segment_is_found(void **state)
 static void every_flip_and_cut_of_an_unmapped_segment_is_found(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < KINDS; i++)
         every_flip_and_cut(kinds[i], COMPRESSION_NONE, false, false);
 }
 
 static void every_flip_and_cut_of_a_side_file_is_found_and_costs_no_answer(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < KINDS; i++) {
         every_flip_and_cut(kinds[i], COMPRESSION_NONE, true, true);
         every_flip_and_cut(kinds[i], COMPRESSION_LZ4, false, true);
     }

@@ -238,8 +238,9 @@ static int build_and_read(struct fixture *f, const struct model *m)
     struct segment *s = NULL;
     struct cursor *c = NULL;
     uint64_t entries = 0, id = f->next_id++;
-    int status =
-        segment_builder_create(&f->env, &kind_strings, id, &(struct build_options){ COMPRESSION_LZ4, 0, true, 0 }, &b);
+    int status = segment_builder_create(
+        &f->env, &kind_strings, id,
+        &(struct build_options){ .compression = COMPRESSION_LZ4, .build_index = true, .learned_index = 2 }, &b);
     if (status != NACRE_OK)
         return status;
     for (size_t i = 0; i < m->count && status == NACRE_OK; i++)
@@ -335,13 +336,13 @@ static void threads_that_use_a_segment_first_at_the_same_time_read_the_same(void
         fixture_open(&f, round & 1);
         f.kind = &kind_strings;
         model_fill(&m, round & 2 ? PATHS : MANY_VERSIONS, 1000, &random);
-        struct segment *s =
-            model_build(&f, &m, &(struct build_options){ round & 4 ? COMPRESSION_LZ4 : COMPRESSION_NONE, 0, false, 0 });
+        struct segment *s = model_build(
+            &f, &m, &(struct build_options){ .compression = round & 4 ? COMPRESSION_LZ4 : COMPRESSION_NONE });
         for (int i = 0; i < 4; i++) {
             readings[i] = (struct reading){ .s = s, .m = &m };
             assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
         }
-        assert_int_equal(segment_build_index(s), NACRE_OK); /* attached while they read */
+        assert_int_equal(segment_build_index(s, NULL), NACRE_OK); /* attached while they read */
         for (int i = 0; i < 4; i++) {
             assert_int_equal(pthread_join(readings[i].thread, NULL), 0);
             assert_int_equal(readings[i].wrong, 0);

@@ -42,7 +42,11 @@ static void random_compaction(struct fixture *f)
 static void random_step(struct fixture *f, bool ranges, bool expiry)
 {
     bool worked;
-    switch (fixture_random(f, 12)) {
+    switch (fixture_random(f, 13)) {
+    case 11:
+        assert_int_equal(fixture_random(f, 2) ? tree_prepare_work(f->tree, &worked) : tree_index_work(f->tree, &worked),
+                         NACRE_OK);
+        break;
     case 0:
     case 1:
     case 2:
@@ -117,9 +121,18 @@ static void random_histories_of_toy_trees_agree_with_the_model(void **unused)
     run_histories(&kind_toy, true, true);
 }
 
+static void random_histories_of_whole_runs_agree_with_the_model(void **unused)
+{
+    (void)unused;
+    run_histories(&kind_toy_runs, false, false);
+    run_histories(&kind_toy_runs, true, true);
+    run_histories(&kind_toy_indexed, true, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_histories_of_whole_runs_agree_with_the_model),
         cmocka_unit_test(random_histories_of_ordered_trees_agree_with_the_model),
         cmocka_unit_test(random_histories_of_toy_trees_agree_with_the_model),
     };

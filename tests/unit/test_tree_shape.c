@@ -68,7 +68,7 @@ static void check_all(struct churn *c)
     for (uint32_t key = 0; key < MANY; key++) {
         char key_room[32], value_room[64];
         nacre_slice name = many_key(key, key_room);
-        struct lookup lookup = { name, hash_bytes(name.data, name.size), SEQUENCE_MAX };
+        struct lookup lookup = { name, hash_bytes(name.data, name.size), SEQUENCE_MAX, NULL };
         struct entry entry;
         struct pin pin = { NULL, NULL };
         int status = version_get(v, &lookup, 0, &entry, &pin);

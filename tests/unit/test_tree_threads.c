@@ -110,7 +110,7 @@ static void *read_on(void *context)
                 cursor_next(merged);
             }
             if (k % 50 == 0) {
-                struct lookup lookup = { key, hash_bytes(key.data, key.size), SEQUENCE_MAX };
+                struct lookup lookup = { key, hash_bytes(key.data, key.size), SEQUENCE_MAX, NULL };
                 struct entry entry;
                 struct pin pin = { NULL, NULL };
                 assert_int_equal(version_get(v, &lookup, 0, &entry, &pin), NACRE_OK);
@@ -138,6 +138,9 @@ static void *look_on(void *context)
         (void)tree_level0_runs(s->f.tree);
         (void)tree_wants_work(s->f.tree);
         assert_int_equal(tree_build_indexes(s->f.tree, true), NACRE_OK);
+        struct version *v = tree_version(s->f.tree);
+        fixture_check_dead(v);
+        version_unref(v);
         clock_sleep_ns(500000);
     }
     return NULL;
@@ -159,13 +162,13 @@ static void flush_round(struct shared *s, uint64_t round)
     atomic_store(&s->flushed_round, round);
 }
 
-static void readers_see_whole_rounds_while_everything_runs(void **unused)
+static void run_everything(const struct kind *kind)
 {
-    (void)unused;
     static struct shared s;
+    memset(&s, 0, sizeof s);
     pthread_t threads[6];
     void *(*const work[6])(void *) = { merge_on, merge_on, compact_on, read_on, read_on, look_on };
-    fixture_open(&s.f, &kind_ordered, 5);
+    fixture_open(&s.f, kind, 5);
     s.f.env.context = &s;
     s.f.env.publish = publish_shared;
     s.f.env.snapshots = no_snapshots;
@@ -196,9 +199,22 @@ static void readers_see_whole_rounds_while_everything_runs(void **unused)
     fixture_close(&s.f);
 }
 
+static void readers_see_whole_rounds_while_everything_runs(void **unused)
+{
+    (void)unused;
+    run_everything(&kind_ordered);
+}
+
+static void readers_see_whole_rounds_of_whole_runs_while_everything_runs(void **unused)
+{
+    (void)unused;
+    run_everything(&kind_toy_runs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(readers_see_whole_rounds_of_whole_runs_while_everything_runs),
         cmocka_unit_test(readers_see_whole_rounds_while_everything_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static int get(const struct version *v, unsigned key, uint64_t snapshot, uint64_
 {
     char room[64];
     nacre_slice name = text_key(key, room);
-    struct lookup lookup = { name, hash_bytes(name.data, name.size), snapshot };
+    struct lookup lookup = { name, hash_bytes(name.data, name.size), snapshot, NULL };
     struct entry entry;
     struct pin pin = { NULL, NULL };
     int status = version_get(v, &lookup, 0, &entry, &pin);
@@ -92,7 +92,7 @@ static void a_piece_shows_only_the_keys_inside_its_bounds(void **unused)
                                     slice_text("shared-by-all-of-them-00000"),
                                     slice_text("a") };
     for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++) {
-        struct lookup lookup = { strange[i], hash_bytes(strange[i].data, strange[i].size), SEQUENCE_MAX };
+        struct lookup lookup = { strange[i], hash_bytes(strange[i].data, strange[i].size), SEQUENCE_MAX, NULL };
         struct entry entry;
         struct pin pin = { NULL, NULL };
         version_prefetch(v, 0, &lookup);

@@ -114,6 +114,47 @@ static void a_full_file_without_a_spare_is_busy(void **state)
     os_memory_free(os);
 }
 
+static uint64_t file_size(const nacre_os *os, uint32_t number)
+{
+    char path[64];
+    nacre_file *file;
+    uint64_t size = 0;
+    snprintf(path, sizeof path, LOG_DIRECTORY "/" WAL_FILE_NAME, number);
+    assert_int_equal(os->open(os->context, path, NACRE_FILE_READ, &file), NACRE_OK);
+    assert_int_equal(os->size(file, &size), NACRE_OK);
+    assert_int_equal(os->close(file), NACRE_OK);
+    return size;
+}
+
+static void files_grow_while_an_appender_waits_for_them_and_shrink_again(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    struct wal_options options = log_options(os, 4096);
+    struct wal *w = NULL;
+    wal_position begin, end;
+    uint64_t n = 0;
+    options.file_bytes_most = 20000;
+    assert_int_equal(wal_open(&options, FIRST_LOG_FILE, &w), NACRE_OK);
+    while (WAL_FILE(wal_end(w)) < 6) {
+        assert_int_equal(append_sized(w, ++n, 1000, &begin, &end), NACRE_OK);
+    }
+    static const uint64_t sizes[] = { 0, 4096, 4096, 8192, 16384, 16384 };
+    for (uint32_t number = 1; number < 6; number++) {
+        assert_int_equal(file_size(os, number), sizes[number]);
+    }
+    while (WAL_FILE(wal_end(w)) < 60) { /* from here on each is ready before it is needed */
+        assert_int_equal(wal_prepare(w, 0), NACRE_OK);
+        assert_int_equal(append_sized(w, ++n, 1000, &begin, &end), NACRE_OK);
+    }
+    assert_int_equal(file_size(os, 15), 16384);
+    assert_int_equal(file_size(os, 30), 8192);
+    assert_int_equal(file_size(os, 59), 4096);
+    wal_close(w);
+    expect_log(os, n);
+    os_memory_free(os);
+}
+
 static void a_rotated_file_is_followed_by_the_spare(void **state)
 {
     (void)state;
@@ -364,6 +405,7 @@ int main(void)
         cmocka_unit_test(an_opening_does_not_reuse_a_number),
         cmocka_unit_test(a_record_larger_than_a_file_gets_a_file_of_its_size),
         cmocka_unit_test(a_full_file_without_a_spare_is_busy),
+        cmocka_unit_test(files_grow_while_an_appender_waits_for_them_and_shrink_again),
         cmocka_unit_test(a_rotated_file_is_followed_by_the_spare),
         cmocka_unit_test(pruned_files_are_used_again_and_their_old_records_never_pass),
         cmocka_unit_test(pruning_leaves_two_spares_at_most),

@@ -18,6 +18,7 @@
 #include "support/toy_kind.h"
 #include "tree/merge_cursor.h"
 #include "tree/tree.h"
+#include "values/value_usage.h"
 
 #define TREE_KEYS      90
 #define TREE_SNAPSHOTS 8
@@ -48,7 +49,12 @@ struct fixture {
     size_t event_count;
     uint64_t seed;
     uint64_t flushes_published;
+    struct value_file **held; /* what the memtable points to; NULL where values stay in segments */
+    size_t held_count;
 };
+
+/* Where the values of the fixture in use lie; NULL: in segments. */
+static struct value_log *fixture_values;
 
 static _Atomic uint64_t fixture_now_ms;
 static inline uint64_t fixture_clock(void)
@@ -136,9 +142,39 @@ static inline int fixture_load(struct fixture *f)
     return status;
 }
 
+static inline uint64_t fixture_next_id(void *context)
+{
+    return manifest_next_segment_id(((struct fixture *)context)->manifest);
+}
+
+static inline int fixture_open_values(struct fixture *f)
+{
+    struct value_log_options options = {
+        .os = f->os, .directory = "/s/values", .file_bytes = 4096, .map = true, .next_id = fixture_next_id, .context = f
+    };
+    int status = value_log_open(&options, &fixture_values);
+    f->segments.values = fixture_values;
+    return status;
+}
+
+static inline void fixture_let_go(struct fixture *f)
+{
+    while (f->held_count > 0) {
+        value_file_unref(f->held[--f->held_count]);
+    }
+}
+
+static inline void fixture_close_values(struct fixture *f)
+{
+    fixture_let_go(f);
+    value_log_close(fixture_values);
+    fixture_values = f->segments.values = NULL;
+}
+
 static inline int fixture_reopen(struct fixture *f)
 {
     tree_free(f->tree);
+    fixture_close_values(f);
     manifest_close(f->manifest);
     f->tree = NULL;
     f->manifest = NULL;
@@ -153,7 +189,13 @@ static inline int fixture_reopen(struct fixture *f)
             manifest_state_free(&state);
         }
     }
-    return status == NACRE_OK ? fixture_load(f) : status;
+    if (status == NACRE_OK && f->held) {
+        status = fixture_open_values(f);
+    }
+    if (status == NACRE_OK) {
+        status = fixture_load(f);
+    }
+    return status == NACRE_OK && f->held ? value_log_start(fixture_values) : status;
 }
 
 static inline void fixture_open(struct fixture *f, const struct kind *kind, uint64_t seed)
@@ -178,6 +220,9 @@ static inline void fixture_open(struct fixture *f, const struct kind *kind, uint
     atomic_init(&f->tuning.level_ratio, 3);
     atomic_init(&f->tuning.level0_runs, 4);
     atomic_init(&f->tuning.tombstone_percent, 25);
+    atomic_init(&f->tuning.tier_runs, 3);
+    atomic_init(&f->tuning.runs_most, 6);
+    atomic_init(&f->tuning.run_segment_bytes, 64 << 10);
     atomic_init(&f->tuning.block_bytes, 512);
     f->env = (struct tree_env){ .segments = &f->segments,
                                 .tuning = &f->tuning,
@@ -196,12 +241,27 @@ static inline void fixture_open(struct fixture *f, const struct kind *kind, uint
     assert_int_equal(manifest_commit(f->manifest, &(struct manifest_edit){ .collection = 1, .create = &words }),
                      NACRE_OK);
     assert_int_equal(fixture_load(f), NACRE_OK);
-    assert_int_equal(memtable_create(f->chunks, false, &f->memtable), NACRE_OK);
+    assert_int_equal(memtable_create(f->chunks, &(struct memtable_options){ .searched = false }, &f->memtable),
+                     NACRE_OK);
+}
+
+/* As fixture_open, but values that are not empty go to a value log. */
+static inline void fixture_open_with_values(struct fixture *f, const struct kind *kind, uint64_t seed)
+{
+    fixture_open(f, kind, seed);
+    f->held = calloc(TREE_EVENTS, sizeof(struct value_file *));
+    assert_non_null(f->held);
+    assert_int_equal(f->os->make_directory(f->os->context, "/s/values"), NACRE_OK);
+    assert_int_equal(f->os->sync_directory(f->os->context, "/s"), NACRE_OK);
+    assert_int_equal(fixture_open_values(f), NACRE_OK);
+    assert_int_equal(value_log_start(fixture_values), NACRE_OK);
 }
 
 static inline void fixture_close(struct fixture *f)
 {
     tree_free(f->tree);
+    fixture_close_values(f);
+    free(f->held);
     manifest_close(f->manifest);
     memtable_unref(f->memtable);
     block_cache_free(f->cache);
@@ -213,6 +273,20 @@ static inline void fixture_close(struct fixture *f)
 
 /* ---- writing ---- */
 
+/* The value goes to the value log, if there is one and it takes it. */
+static inline void fixture_move_out(struct fixture *f, struct entry *entry, uint8_t bytes[VALUE_POINTER_BYTES])
+{
+    struct value_pointer pointer;
+    if (f->held && entry->value.size > 0 &&
+        value_log_append(fixture_values, VALUE_STREAM_WRITES, 1, entry->key, entry->value, &pointer,
+                         &f->held[f->held_count]) == NACRE_OK) {
+        f->held_count++;
+        value_pointer_encode(&pointer, bytes);
+        entry->value = slice_of(bytes, VALUE_POINTER_BYTES);
+        entry->type = ENTRY_POINTER;
+    }
+}
+
 static inline void fixture_put(struct fixture *f, unsigned key, bool put, uint64_t expiry_ms)
 {
     char room[256];
@@ -222,6 +296,8 @@ static inline void fixture_put(struct fixture *f, unsigned key, bool put, uint64
                            .type = put ? ENTRY_PUT : ENTRY_DELETE,
                            .value = put ? fixture_value(value, room) : (nacre_slice){ "", 0 },
                            .expiry_ms = put ? expiry_ms : 0 };
+    uint8_t pointer[VALUE_POINTER_BYTES];
+    fixture_move_out(f, &entry, pointer);
     assert_int_equal(memtable_reserve(f->memtable, 1, 512), NACRE_OK);
     assert_int_equal(memtable_put(f->memtable, &entry), NACRE_OK);
     assert_true(f->event_count < TREE_EVENTS);
@@ -241,8 +317,10 @@ static inline int fixture_flush(struct fixture *f)
     int status = tree_flush(f->tree, f->memtable, f->sequence);
     if (status == NACRE_OK) {
         f->flushed_sequence = f->sequence;
+        fixture_let_go(f);
         memtable_unref(f->memtable);
-        assert_int_equal(memtable_create(f->chunks, false, &f->memtable), NACRE_OK);
+        assert_int_equal(memtable_create(f->chunks, &(struct memtable_options){ .searched = false }, &f->memtable),
+                         NACRE_OK);
     }
     return status;
 }
@@ -272,15 +350,24 @@ static inline void model_at(const struct fixture *f, uint64_t viewer, struct see
     }
 }
 
-static inline bool same_value(nacre_slice found, uint32_t value)
+static inline bool same_value(const struct entry *found, uint32_t value)
 {
     char room[256];
-    return slice_equal(found, fixture_value(value, room));
+    struct value_pointer pointer;
+    nacre_slice bytes = found->value;
+    struct pin pin = { 0 };
+    if (found->type == ENTRY_POINTER) {
+        assert_true(value_pointer_decode(found->value, &pointer));
+        assert_int_equal(value_log_read(fixture_values, &pointer, &bytes, &pin), NACRE_OK);
+    }
+    bool same = slice_equal(bytes, fixture_value(value, room));
+    pin_release(&pin);
+    return same;
 }
 
 static inline bool entry_is_live(const struct version *v, const struct entry *e, uint64_t viewer)
 {
-    return e->type == ENTRY_PUT && !(e->expiry_ms && e->expiry_ms <= fixture_clock()) &&
+    return entry_sets(e) && !(e->expiry_ms && e->expiry_ms <= fixture_clock()) &&
            version_covering(v, e->key, viewer, NULL) < e->sequence;
 }
 
@@ -288,15 +375,15 @@ static inline void check_gets(const struct version *v, uint64_t viewer, const st
 {
     for (unsigned k = 0; k < TREE_KEYS; k++) {
         nacre_slice key = fixture_key(k);
-        struct lookup lookup = { key, hash_bytes(key.data, key.size), viewer };
+        struct lookup lookup = { key, hash_bytes(key.data, key.size), viewer, NULL };
         struct entry entry;
         struct pin pin = { NULL, NULL };
         version_prefetch(v, 0, &lookup);
         int status = version_get(v, &lookup, 0, &entry, &pin);
         bool live =
-            status == NACRE_OK && entry.type == ENTRY_PUT && !(entry.expiry_ms && entry.expiry_ms <= fixture_clock());
+            status == NACRE_OK && entry_sets(&entry) && !(entry.expiry_ms && entry.expiry_ms <= fixture_clock());
         if ((status != NACRE_OK && status != NACRE_NOT_FOUND) || live != seen[k].live ||
-            (live && !same_value(entry.value, seen[k].value))) {
+            (live && !same_value(&entry, seen[k].value))) {
             print_error("get of key %u at %llu: status %d, live %d, expected live %d\n", k, (unsigned long long)viewer,
                         status, live, seen[k].live);
             assert_null("not the right value");
@@ -342,11 +429,11 @@ static inline void check_scan(const struct version *v, uint64_t viewer, const st
             continue;
         }
         if (!reverse && !decided[k]) {
-            got[k] = entry_is_live(v, e, viewer) && same_value(e->value, seen[k].value);
+            got[k] = entry_is_live(v, e, viewer) && same_value(e, seen[k].value);
             assert_true(!entry_is_live(v, e, viewer) || got[k]);
         } else if (reverse) { /* oldest first: the last one <= viewer counts */
             got[k] = entry_is_live(v, e, viewer);
-            assert_true(!got[k] || e->sequence < seen[k].sequence || same_value(e->value, seen[k].value));
+            assert_true(!got[k] || e->sequence < seen[k].sequence || same_value(e, seen[k].value));
         }
         decided[k] = true;
     }
@@ -362,14 +449,88 @@ static inline void check_scan(const struct version *v, uint64_t viewer, const st
     free(children);
 }
 
+/* A run newer than runs[run] has a version of the key, or a range delete over it. */
+static inline bool is_superseded(const struct version *v, size_t run, nacre_slice key)
+{
+    bool found = false;
+    for (size_t r = 0; r < run && !found; r++) {
+        for (size_t i = 0; i < v->runs[r].count && !found; i++) {
+            struct cursor *cursor;
+            const struct piece *piece = &v->runs[r].pieces[i];
+            assert_int_equal(v->kind->cursor_create(piece->reader, &cursor), NACRE_OK);
+            cursor_seek(cursor, key);
+            found = (cursor->valid && slice_equal(cursor->entry.key, key)) ||
+                    range_set_covering(piece->segment->ranges, key, SEQUENCE_MAX, NULL) > 0;
+            cursor_close(cursor);
+        }
+    }
+    return found;
+}
+
+/* Every row whose bitmap is known is dead if and only if a newer run supersedes it; lookups say the same. */
+static inline void fixture_check_dead(const struct version *v)
+{
+    for (size_t r = 0; r < v->run_count && v->kind->find_dead; r++) {
+        for (size_t i = 0; i < v->runs[r].count; i++) {
+            const struct piece *piece = &v->runs[r].pieces[i];
+            const struct dead_rows *dead;
+            struct cursor *cursor;
+            uint32_t row = 0;
+            bool known = piece_dead_rows(piece, SEQUENCE_MAX, &dead);
+            assert_true(known || r > 0);
+            assert_int_equal(v->kind->cursor_create(piece->reader, &cursor), NACRE_OK);
+            for (cursor_first(cursor); cursor->valid; cursor_next(cursor)) {
+                const struct entry *e = &cursor->entry;
+                bool expected = is_superseded(v, r, e->key), found;
+                struct lookup lookup = { e->key, hash_bytes(e->key.data, e->key.size), SEQUENCE_MAX, NULL };
+                assert_int_equal(version_newer_has(v, r, &lookup, e->sequence, &found), NACRE_OK);
+                assert_int_equal(found, expected);
+                if (entry_sets(e)) {
+                    assert_int_equal(known && dead_rows_has(dead, row), known && expected);
+                    row++;
+                }
+            }
+            cursor_close(cursor);
+        }
+    }
+}
+
+/* Where a bitmap counts for a snapshot, what it calls dead the snapshot sees superseded. */
+static inline void fixture_check_dead_at(const struct version *v, uint64_t viewer)
+{
+    for (size_t r = 0; r < v->run_count && v->kind->find_dead; r++) {
+        for (size_t i = 0; i < v->runs[r].count; i++) {
+            const struct piece *piece = &v->runs[r].pieces[i];
+            const struct dead_rows *dead;
+            struct cursor *cursor;
+            uint32_t row = 0;
+            if (!piece_dead_rows(piece, viewer, &dead)) {
+                continue;
+            }
+            assert_int_equal(v->kind->cursor_create(piece->reader, &cursor), NACRE_OK);
+            for (cursor_first(cursor); cursor->valid; cursor_next(cursor)) {
+                bool newer;
+                const struct entry *e = &cursor->entry;
+                struct lookup lookup = { e->key, hash_bytes(e->key.data, e->key.size), viewer, NULL };
+                assert_int_equal(version_newer_has(v, r, &lookup, e->sequence, &newer), NACRE_OK);
+                assert_true(!entry_sets(e) || dead_rows_has(dead, row) == newer);
+                row += entry_sets(e);
+            }
+            cursor_close(cursor);
+        }
+    }
+}
+
 static inline void fixture_check(struct fixture *f)
 {
     struct seen seen[TREE_KEYS];
     struct version *v = tree_version(f->tree);
+    fixture_check_dead(v);
     for (size_t s = 0; s <= f->snapshot_count; s++) {
         uint64_t viewer = s < f->snapshot_count ? f->snapshots[s] : SEQUENCE_MAX;
         model_at(f, viewer, seen);
         check_gets(v, viewer, seen);
+        fixture_check_dead_at(v, viewer);
         unsigned begin = (unsigned)fixture_random(f, TREE_KEYS),
                  end = begin + 1 + (unsigned)fixture_random(f, TREE_KEYS - begin);
         check_scan(v, viewer, seen, 0, TREE_KEYS, false);

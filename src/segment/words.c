@@ -1,0 +1,50 @@
+/* Section COLL of a segment (words.h):
+     varint flags (1 bulk), varint reach, varint default time to live in ms, varint value log threshold;
+     name, merge operator, compaction filter (each: varint length, bytes; empty = none).
+   Any thread; no locks. */
+#include "segment/words.h"
+#include "base/status.h"
+#include "segment/segment.h"
+
+#define BULK 1u
+
+int segment_words_encode(const struct segment_words *words, struct buffer *out)
+{
+    const uint64_t numbers[] = { words->bulk ? BULK : 0, words->reach, words->default_ttl_ms,
+                                 words->value_log_threshold };
+    const nacre_slice names[] = { words->name, words->merge_operator, words->compaction_filter };
+    int status = NACRE_OK;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == NACRE_OK; i++)
+        status = buffer_append_varint(out, numbers[i]);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++)
+        status = buffer_append_slice(out, names[i]);
+    return status;
+}
+
+bool segment_words_decode(nacre_slice section, struct segment_words *words)
+{
+    struct reader in = reader_of(section);
+    *words = (struct segment_words){ .bulk = reader_varint(&in) & BULK };
+    words->reach = reader_varint(&in);
+    words->default_ttl_ms = reader_varint(&in);
+    words->value_log_threshold = reader_varint(&in);
+    words->name = reader_slice(&in);
+    words->merge_operator = reader_slice(&in);
+    words->compaction_filter = reader_slice(&in);
+    return in.ok;
+}
+
+bool segment_words_of(struct container *container, struct segment_words *words)
+{
+    nacre_slice section;
+    return container_has_section(container, "COLL") && container_section(container, "COLL", &section) == NACRE_OK &&
+           segment_words_decode(section, words);
+}
+
+uint64_t segment_reach(const struct segment *s)
+{
+    struct segment_words words;
+    if (container_has_section(s->container, "COLL"))
+        return segment_words_of(s->container, &words) ? words.reach : 0;
+    return s->properties.given_sequence ? 0 : s->properties.greatest_sequence;
+}

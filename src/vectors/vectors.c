@@ -1,0 +1,36 @@
+/* The vectors kind's table of functions. */
+#include "vectors/vectors.h"
+#include "vectors/reader.h"
+
+const struct kind kind_vectors = {
+    .code = NACRE_VECTORS,
+    .name = "vectors",
+    .key_max = NACRE_KEY_MAX,
+    .builder_create = vectors_builder_create,
+    .builder_add = vectors_builder_add,
+    .builder_finish = vectors_builder_finish,
+    .builder_free = vectors_builder_free,
+    .open = vectors_open,
+    .close = vectors_close,
+    .give_sequence = vectors_give_sequence,
+    .attach_index = vectors_attach_index,
+    .index_is_good = vectors_index_is_good,
+    .prefetch = vectors_prefetch,
+    .get = vectors_get,
+    .may_have_key = vectors_may_have_key,
+    .may_have_prefix = vectors_may_have_prefix,
+    .cursor_create = vectors_cursor_create,
+    .sample_keys = vectors_sample_keys,
+    .build_index = vectors_build_index,
+    .verify = vectors_verify,
+    .dump = vectors_dump,
+    .memory = vectors_memory,
+    .salvage = vectors_salvage,
+    .vectors_of = vectors_of_wreck,
+    .holds_vectors = true,
+    .whole_runs = true,
+    .quick_index = true,
+    .nearest = vectors_nearest,
+    .row_entry = vectors_row_entry,
+    .find_dead = vectors_find_dead,
+};

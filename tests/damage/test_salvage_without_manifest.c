@@ -1,0 +1,441 @@
+/* Salvage copies of stores whose manifest is gone: what only a manifest seems to know is there all the same, or the report says that it is not. Where an ingest
+   stands among other writes, what a collection is called and how it folds operands, and which records of the log are in segments already. */
+#include "support/os_memory.h"
+#include "support/store_fixture.h"
+
+static nacre_os *disk;
+static nacre_options options;
+static nacre_store *store;
+static nacre_collection *collection;
+static char *report;
+
+static int make_disk(void **state)
+{
+    (void)state;
+    disk = os_memory_create();
+    options = (nacre_options)NACRE_OPTIONS_INIT;
+    options.os = disk;
+    options.durability = NACRE_OS;
+    options.memory_budget = 16 << 20;
+    options.background_threads = 1;
+    return 0;
+}
+
+static int free_disk(void **state)
+{
+    (void)state;
+    nacre_free(report);
+    report = NULL;
+    os_memory_free(disk);
+    return 0;
+}
+
+static void open_with(const nacre_collection_options *how)
+{
+    assert_ok(nacre_open("/store", &options, &store));
+    assert_ok(nacre_collection_create(store, "things", how, &collection));
+}
+
+static void close_store(void)
+{
+    nacre_collection_close(collection);
+    assert_ok(nacre_close(store));
+}
+
+static void put_one(const char *key, const char *value)
+{
+    assert_ok(nacre_put(collection, text(key), text(value), NULL));
+}
+
+/* In two segments: the newer one lies over another, and so has a sequence of its own. */
+static void put_twice(const char *key, const char *value)
+{
+    put_one(key, "oldest");
+    assert_ok(nacre_flush(collection));
+    put_one(key, value);
+    assert_ok(nacre_flush(collection));
+}
+
+static void add_one(const char *key, uint8_t number)
+{
+    uint8_t operand[8] = { number };
+    assert_ok(nacre_merge(collection, text(key), (nacre_slice){ operand, sizeof operand }, NULL));
+}
+
+/* Two keys with one value. */
+static void ingest(const char *first, const char *last, const char *value)
+{
+    nacre_segment_writer *writer;
+    assert_ok(nacre_segment_writer_create(collection, NULL, &writer));
+    assert_ok(nacre_segment_writer_put(writer, text(first), text(value)));
+    assert_ok(nacre_segment_writer_put(writer, text(last), text(value)));
+    assert_ok(nacre_ingest(collection, &writer, 1));
+    nacre_segment_writer_free(writer);
+}
+
+static void remove_one(void *context, const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", (const char *)context, name);
+    assert_int_equal(disk->remove(disk->context, path), NACRE_OK);
+}
+
+static void lose_manifest(void)
+{
+    assert_int_equal(disk->remove(disk->context, "/store/CURRENT"), NACRE_OK);
+    assert_int_equal(disk->list(disk->context, "/store/manifest", remove_one, (void *)"/store/manifest"), NACRE_OK);
+}
+
+static void salvage(void)
+{
+    nacre_free(report);
+    report = NULL;
+    assert_ok(nacre_salvage_copy("/store", "/copy", &options, &report));
+    assert_ok(nacre_open("/copy", &options, &store));
+}
+
+static void salvage_things(void)
+{
+    salvage();
+    if (nacre_collection_open(store, "things", &collection) != NACRE_OK) {
+        assert_ok(nacre_collection_open(store, "salvaged-1", &collection));
+    }
+}
+
+static void assert_value(const char *key, const char *want)
+{
+    nacre_value value;
+    int status = nacre_get(collection, text(key), NULL, &value);
+    if (!want) {
+        assert_int_equal(status, NACRE_NOT_FOUND);
+        return;
+    }
+    assert_ok(status);
+    assert_int_equal(value.slice.size, strlen(want));
+    assert_memory_equal(value.slice.data, want, value.slice.size);
+    nacre_value_release(&value);
+}
+
+static void assert_reported(const char *part)
+{
+    if (!strstr(report, part)) {
+        fprintf(stderr, "no %s in %s\n", part, report);
+        fail();
+    }
+}
+
+static void assert_sum(const char *key, uint8_t want)
+{
+    nacre_value value;
+    uint8_t sum[8] = { want };
+    assert_ok(nacre_get(collection, text(key), NULL, &value));
+    assert_int_equal(value.slice.size, sizeof sum);
+    assert_memory_equal(value.slice.data, sum, sizeof sum);
+    nacre_value_release(&value);
+}
+
+/* ---- where an ingest stands ---- */
+
+static void an_ingested_value_is_newer_than_an_older_put(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_twice("k", "older");
+    ingest("k", "l", "ingested");
+    close_store();
+    lose_manifest();
+    salvage_things();
+    assert_value("k", "ingested");
+    assert_value("l", "ingested");
+    assert_reported("\"stale\":0");
+    close_store();
+}
+
+static void a_put_behind_an_ingest_stays_newer(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("l", "older");
+    ingest("k", "l", "ingested");
+    put_one("k", "newer");
+    assert_ok(nacre_flush(collection));
+    ingest("l", "m", "again");
+    close_store();
+    lose_manifest();
+    salvage_things();
+    assert_value("k", "newer");
+    assert_value("l", "again");
+    assert_value("m", "again");
+    close_store();
+}
+
+static void what_an_ingest_left_in_the_log_is_kept(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("a", "flushed");
+    assert_ok(nacre_flush(collection));
+    put_one("z", "logged"); /* not among the keys of the ingest: not flushed by it */
+    ingest("k", "l", "ingested");
+    put_one("l", "newer");
+    close_store();
+    lose_manifest();
+    salvage_things();
+    assert_value("a", "flushed");
+    assert_value("z", "logged");
+    assert_value("k", "ingested");
+    assert_value("l", "newer");
+    close_store();
+}
+
+/* Merged into the bottom, where sequences are forgotten, while the log still has what was there before. */
+static void a_merged_ingest_is_newer_than_the_log_before_it(void **state)
+{
+    (void)state;
+    const nacre_slice none = { NULL, 0 };
+    open_with(NULL);
+    put_one("m", "logged");
+    put_one("k", "older");
+    ingest("k", "l", "ingested");
+    assert_ok(nacre_compact(collection, none, none));
+    close_store();
+    lose_manifest();
+    salvage_things();
+    assert_value("k", "ingested");
+    assert_value("l", "ingested");
+    assert_value("m", "logged");
+    close_store();
+}
+
+static void a_load_that_was_not_taken_in_is_left_out_and_named(void **state)
+{
+    (void)state;
+    nacre_segment_writer *writer;
+    nacre_os *killed = os_memory_create();
+    open_with(NULL);
+    put_one("a", "there");
+    assert_ok(nacre_flush(collection));
+    assert_ok(nacre_segment_writer_create(collection, NULL, &writer));
+    assert_ok(nacre_segment_writer_put(writer, text("k"), text("never")));
+    assert_ok(nacre_segment_writer_put(writer, text("l"), text("never")));
+    os_memory_fail_matching(disk, "sync", ".seg", OS_FAULT_IO, 1);
+    assert_true(nacre_ingest(collection, &writer, 1) != NACRE_OK);
+    assert_int_equal(os_memory_copy_tree(killed, disk), NACRE_OK); /* as a killed process leaves it */
+    os_memory_heal(disk);
+    nacre_segment_writer_free(writer);
+    nacre_collection_close(collection);
+    (void)nacre_close(store);
+    assert_int_equal(os_memory_copy_tree(disk, killed), NACRE_OK);
+    os_memory_free(killed);
+    lose_manifest();
+    salvage_things();
+    assert_value("a", "there");
+    assert_value("k", NULL);
+    assert_reported("\"from\":\"k\",\"to\":\"l\"");
+    close_store();
+}
+
+/* Nothing is left that tells where it stands. */
+static void an_ingest_of_unknown_order_is_named_with_its_keys(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("z", "sure");
+    put_twice("k", "older");
+    ingest("k", "l", "ingested");
+    close_store();
+    lose_manifest();
+    assert_int_equal(disk->remove(disk->context, "/store/GIVEN"), NACRE_OK);
+    salvage_things();
+    assert_value("l", "ingested");
+    assert_value("z", "sure");
+    assert_reported("\"from\":\"k\",\"to\":\"l\"");
+    assert_reported("\"may_be_stale\":[{\"collection\":\"things\",\"key\":\"k\"}]");
+    close_store();
+}
+
+static void sequences_that_were_given_are_noted_again_where_they_are_missing(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_twice("k", "older");
+    ingest("k", "l", "ingested");
+    close_store();
+    assert_int_equal(disk->remove(disk->context, "/store/GIVEN"), NACRE_OK);
+    assert_ok(nacre_open("/store", &options, &store));
+    assert_ok(nacre_close(store));
+    lose_manifest();
+    salvage_things();
+    assert_value("k", "ingested");
+    close_store();
+}
+
+static unsigned damaged;
+
+/* Its header: every entry can be read. */
+static void damage_segment(void *context, const char *name)
+{
+    char path[128];
+    (void)context;
+    snprintf(path, sizeof path, "/store/segments/%s", name);
+    if (strstr(name, ".seg")) {
+        assert_int_equal(os_memory_flip(disk, path, 56, 1), NACRE_OK);
+        damaged++;
+    }
+}
+
+/* A damaged segment of an ingest: what is left of it keeps its place. */
+static void a_damaged_ingest_keeps_its_place(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    for (char key[2] = "a"; key[0] <= 'z'; key[0]++) {
+        put_one(key, "older");
+    }
+    put_twice("k", "older");
+    ingest("k", "l", "ingested");
+    close_store();
+    lose_manifest();
+    damaged = 0;
+    assert_int_equal(disk->list(disk->context, "/store/segments", damage_segment, NULL), NACRE_OK);
+    assert_int_equal(damaged, 3);
+    salvage_things();
+    assert_value("j", "older");
+    assert_value("k", "ingested");
+    assert_value("l", "ingested");
+    assert_value("m", "older");
+    close_store();
+}
+
+/* ---- what is known of a collection ---- */
+
+static void a_collection_keeps_its_name_and_its_operator(void **state)
+{
+    (void)state;
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.merge_operator = "add64";
+    how.value_log_threshold = 100;
+    how.default_ttl_ms = 1000 * 1000 * 1000;
+    open_with(&how);
+    add_one("n", 3);
+    assert_ok(nacre_flush(collection));
+    add_one("n", 4);
+    close_store();
+    lose_manifest();
+    salvage();
+    assert_ok(nacre_collection_open(store, "things", &collection));
+    assert_sum("n", 7);
+    add_one("n", 1);
+    assert_sum("n", 8);
+    close_store();
+}
+
+/* Operands that a merge has folded are still in the log, and are not folded twice. */
+static void operands_in_segments_are_not_counted_again(void **state)
+{
+    (void)state;
+    const nacre_slice none = { NULL, 0 };
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.merge_operator = "add64";
+    open_with(&how);
+    add_one("n", 3);
+    assert_ok(nacre_flush(collection));
+    add_one("n", 4);
+    assert_ok(nacre_compact(collection, none, none));
+    add_one("n", 5);
+    close_store();
+    lose_manifest();
+    salvage_things();
+    assert_sum("n", 12);
+    close_store();
+}
+
+static int add_up(void *context, nacre_slice key, const nacre_slice *base, const nacre_slice *operands, size_t count,
+                  nacre_output *value)
+{
+    uint8_t sum[8] = { base ? *(const uint8_t *)base->data : 0 };
+    (void)context;
+    (void)key;
+    for (size_t i = 0; i < count; i++) {
+        sum[0] = (uint8_t)(sum[0] + *(const uint8_t *)operands[i].data);
+    }
+    return nacre_output_append(value, (nacre_slice){ sum, sizeof sum });
+}
+
+/* Nothing but operands in the log: a program that knows what they mean brings the operator under the name that the copy has for it. */
+static void the_loss_of_an_operator_is_said_and_can_be_made_good(void **state)
+{
+    (void)state;
+    const nacre_merge_operator operator= { "salvaged", NULL, add_up, NULL };
+    nacre_hooks hooks = NACRE_HOOKS_INIT;
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.merge_operator = "add64";
+    open_with(&how);
+    add_one("n", 3);
+    add_one("n", 6);
+    close_store();
+    lose_manifest();
+    salvage();
+    assert_reported("\"collection\":\"salvaged-1\",\"lost\":\"the name of its merge operator");
+    assert_code(nacre_collection_open(store, "salvaged-1", &collection), NACRE_UNSUPPORTED);
+    assert_ok(nacre_close(store));
+    hooks.merge_operators = &operator;
+    hooks.merge_operator_count = 1;
+    options.hooks = &hooks;
+    assert_ok(nacre_open("/copy", &options, &store));
+    assert_ok(nacre_collection_open(store, "salvaged-1", &collection));
+    assert_sum("n", 9);
+    close_store();
+}
+
+/* A dropped collection whose segments are still there does not take the name of the one that came after it. */
+static void of_two_collections_of_one_name_the_newer_one_has_it(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("k", "dropped");
+    assert_ok(nacre_flush(collection));
+    close_store();
+    assert_ok(nacre_open("/store", &options, &store));
+    nacre_collection *pinned;
+    assert_ok(nacre_collection_open(store, "things", &pinned));
+    nacre_cursor *cursor; /* holds its segment */
+    assert_ok(nacre_scan(pinned, NULL, &cursor));
+    assert_ok(nacre_collection_drop(store, "things"));
+    assert_ok(nacre_collection_create(store, "things", NULL, &collection));
+    put_one("k", "new");
+    assert_ok(nacre_flush(collection));
+    nacre_os *killed = os_memory_create();
+    assert_int_equal(os_memory_copy_tree(killed, disk), NACRE_OK);
+    nacre_cursor_close(cursor);
+    nacre_collection_close(pinned);
+    close_store();
+    assert_int_equal(os_memory_copy_tree(disk, killed), NACRE_OK);
+    os_memory_free(killed);
+    lose_manifest();
+    salvage();
+    assert_ok(nacre_collection_open(store, "things", &collection));
+    assert_value("k", "new");
+    close_store();
+}
+
+#define in_memory(test) cmocka_unit_test_setup_teardown(test, make_disk, free_disk)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        in_memory(an_ingested_value_is_newer_than_an_older_put),
+        in_memory(a_put_behind_an_ingest_stays_newer),
+        in_memory(what_an_ingest_left_in_the_log_is_kept),
+        in_memory(a_merged_ingest_is_newer_than_the_log_before_it),
+        in_memory(a_load_that_was_not_taken_in_is_left_out_and_named),
+        in_memory(an_ingest_of_unknown_order_is_named_with_its_keys),
+        in_memory(sequences_that_were_given_are_noted_again_where_they_are_missing),
+        in_memory(a_damaged_ingest_keeps_its_place),
+        in_memory(a_collection_keeps_its_name_and_its_operator),
+        in_memory(operands_in_segments_are_not_counted_again),
+        in_memory(the_loss_of_an_operator_is_said_and_can_be_made_good),
+        in_memory(of_two_collections_of_one_name_the_newer_one_has_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
