@@ -72,15 +72,14 @@ static bool take_place(struct value_file *file, uint64_t bytes, struct place *pl
 static int take_place_of_its_own(struct value_log *log, uint64_t bytes, struct place *place)
 {
     struct value_file *file = NULL;
-    pthread_mutex_lock(&log->prepare_lock);
+    pthread_mutex_lock(&log->prepare_lock); /* until the place is taken: else the file may be sealed first, as a full one is */
     int status = value_file_make(log, VALUE_HEADER_BYTES + bytes + VALUE_FILE_SLACK, &file);
-    pthread_mutex_unlock(&log->prepare_lock);
     if (status == NACRE_OK) {
         pthread_mutex_lock(&log->lock);
-        (void)take_place(file, bytes, place);
-        value_file_retire(file);
+        (void)take_place(file, bytes, place); /* made to fit */
         pthread_mutex_unlock(&log->lock);
     }
+    pthread_mutex_unlock(&log->prepare_lock);
     return status;
 }
 

@@ -240,6 +240,42 @@ static void threads_append_beside_each_other(void **state)
     os_memory_free(os);
 }
 
+static _Atomic bool appended_all;
+
+static void *seal_all_the_time(void *log)
+{
+    while (!atomic_load(&appended_all)) {
+        if (value_log_prepare(log) != NACRE_OK) {
+            abort();
+        }
+    }
+    return NULL;
+}
+
+/* A value larger than a file gets a file of its own: it is no full one before its value is in it. */
+static void large_values_are_appended_while_full_files_are_sealed(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    struct value_log *log = open_log(os, true);
+    pthread_t sealer;
+    struct kept kept;
+    atomic_store(&appended_all, false);
+    assert_int_equal(pthread_create(&sealer, NULL, seal_all_the_time, log), 0);
+    for (uint64_t i = 0; i < 500; i++) {
+        uint64_t n = 37 * i + 5;
+        assert_int_equal(size_of(n), VALUE_MAX);
+        must_append(log, n, &kept);
+        assert_int_equal(read_back(log, n, &kept), NACRE_OK);
+        release(&kept, 1);
+        assert_int_equal(value_log_remove_unused(log), NACRE_OK);
+    }
+    atomic_store(&appended_all, true);
+    pthread_join(sealer, NULL);
+    value_log_close(log);
+    os_memory_free(os);
+}
+
 /* What was synced survives a loss of power at every call; what was not is there or is found out. */
 static void synced_values_survive_a_loss_of_power(void **state)
 {
@@ -695,6 +731,7 @@ int main(void)
         cmocka_unit_test(values_are_read_back_from_maps_and_by_calls),
         cmocka_unit_test(files_without_references_go_and_others_stay),
         cmocka_unit_test(threads_append_beside_each_other),
+        cmocka_unit_test(large_values_are_appended_while_full_files_are_sealed),
         cmocka_unit_test(synced_values_survive_a_loss_of_power),
         cmocka_unit_test(a_failed_sync_is_not_tried_again_and_recovery_writes_the_values_anew),
         cmocka_unit_test(appends_fail_alone),
