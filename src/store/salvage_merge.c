@@ -250,6 +250,7 @@ static void end_merge(struct merging *m, int status)
         free_pieces(c->pieces, c->piece_count);
         c->pieces = m->pieces;
         c->piece_count = m->piece_count;
+        c->piece_capacity = m->piece_capacity;
         c->next_run = 3;
     } else {
         free_pieces(m->pieces, m->piece_count);

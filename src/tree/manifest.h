@@ -30,7 +30,7 @@ struct manifest_collection {
     uint64_t log_position;                    /* records before it are in segments */
     uint64_t next_run;
     struct manifest_piece *pieces;
-    size_t piece_count;
+    size_t piece_count, piece_capacity;
 };
 
 struct manifest_state {

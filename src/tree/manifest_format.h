@@ -52,10 +52,10 @@ void manifest_decoded_free(struct manifest_decoded *);
 struct manifest_change {              /* an edit made ready, so that applying it cannot fail */
     size_t slot;                      /* of the collection */
     struct manifest_collection fresh; /* create */
-    struct manifest_piece *pieces;    /* the new array: kept ones moved, added ones copied */
-    size_t piece_count, added;
-    bool *removed; /* by old index */
-    bool has_pieces, creates;
+    struct manifest_piece *added;     /* copies; there is room for them in the collection */
+    size_t added_count;
+    bool *removed; /* by index in the collection; NULL: none */
+    bool creates;
 };
 int manifest_change_prepare(struct manifest_state *, const struct manifest_edit *,
                             struct manifest_change *); /* NACRE_CORRUPT when it does not fit the state */

@@ -76,6 +76,7 @@ static int copy_collection(const struct manifest_collection *from, struct manife
 {
     *to = *from;
     to->piece_count = 0;
+    to->piece_capacity = from->piece_count;
     to->pieces = memory_alloc(from->piece_count * sizeof *to->pieces + 1);
     int status = copy_names(from, to);
     status = to->pieces ? status : NACRE_NO_MEMORY;
@@ -145,34 +146,30 @@ static int check_added(const struct manifest_piece *piece)
                        (unsigned long long)piece->properties.id, piece->level);
 }
 
-static int prepare_pieces(const struct manifest_collection *c, const struct manifest_edit *edit,
+/* Room for the added ones is made in the collection itself, which stays as it is else: so an edit costs what it changes, not what is there. */
+static int prepare_pieces(struct manifest_collection *c, const struct manifest_edit *edit,
                           struct manifest_change *change)
 {
-    size_t most = c->piece_count + edit->add_count, kept = 0;
-    change->pieces = memory_alloc(most * sizeof *change->pieces + 1);
-    change->removed = memory_zalloc(c->piece_count + 1);
-    change->has_pieces = true;
-    int status = change->pieces && change->removed ? NACRE_OK : NACRE_NO_MEMORY;
+    void *pieces = c->pieces;
+    int status = memory_grow(&pieces, &c->piece_capacity, c->piece_count + edit->add_count, sizeof *c->pieces);
+    c->pieces = pieces;
+    if (status == NACRE_OK && edit->remove_count > 0 && !(change->removed = memory_zalloc(c->piece_count + 1))) {
+        status = NACRE_NO_MEMORY;
+    }
     for (size_t i = 0; i < edit->remove_count && status == NACRE_OK; i++) {
         status = mark_removed(c, &edit->remove[i], change->removed);
+    }
+    if (status == NACRE_OK && !(change->added = memory_alloc(edit->add_count * sizeof *change->added + 1))) {
+        status = NACRE_NO_MEMORY;
     }
     for (size_t i = 0; i < edit->add_count && status == NACRE_OK; i++) {
         status = check_added(&edit->add[i]);
         if (status == NACRE_OK) {
-            status = copy_piece(&edit->add[i], &change->pieces[change->added]);
-            change->added += status == NACRE_OK;
+            status = copy_piece(&edit->add[i], &change->added[i]);
+            change->added_count += status == NACRE_OK;
         }
     }
-    if (status != NACRE_OK) {
-        return status;
-    }
-    /* The added ones go behind those that stay. */
-    for (size_t i = 0; i < c->piece_count; i++) {
-        kept += !change->removed[i];
-    }
-    memmove(change->pieces + kept, change->pieces, change->added * sizeof *change->pieces);
-    change->piece_count = kept + change->added;
-    return NACRE_OK;
+    return status;
 }
 
 static int prepare_create(struct manifest_state *state, const struct manifest_edit *edit,
@@ -187,7 +184,7 @@ static int prepare_create(struct manifest_state *state, const struct manifest_ed
     change->fresh = *edit->create;
     change->fresh.id = edit->collection;
     change->fresh.pieces = NULL;
-    change->fresh.piece_count = 0;
+    change->fresh.piece_count = change->fresh.piece_capacity = 0;
     return copy_names(edit->create, &change->fresh);
 }
 
@@ -221,31 +218,34 @@ int manifest_change_prepare(struct manifest_state *state, const struct manifest_
 
 void manifest_change_discard(struct manifest_change *change)
 {
-    for (size_t i = 0; i < change->added; i++) {
-        size_t at = change->piece_count ? change->piece_count - change->added + i : i;
-        free_piece(&change->pieces[at]);
+    for (size_t i = 0; i < change->added_count; i++) {
+        free_piece(&change->added[i]);
     }
-    memory_free(change->pieces);
+    memory_free(change->added);
     memory_free(change->removed);
     if (change->creates) {
+        memory_free(change->fresh.pieces);
         free_names(&change->fresh);
     }
     memset(change, 0, sizeof *change);
 }
 
+/* The added ones go behind those that stay. */
 static void apply_pieces(struct manifest_collection *c, struct manifest_change *change)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < c->piece_count; i++) {
+    for (size_t i = 0; change->removed && i < c->piece_count; i++) {
         if (change->removed[i]) {
             free_piece(&c->pieces[i]);
         } else {
-            change->pieces[kept++] = c->pieces[i];
+            c->pieces[kept++] = c->pieces[i];
         }
     }
-    memory_free(c->pieces);
-    c->pieces = change->pieces;
-    c->piece_count = change->piece_count;
+    c->piece_count = change->removed ? kept : c->piece_count;
+    for (size_t i = 0; i < change->added_count; i++) {
+        c->pieces[c->piece_count++] = change->added[i];
+    }
+    memory_free(change->added);
     memory_free(change->removed);
 }
 
@@ -283,9 +283,7 @@ void manifest_change_apply(struct manifest_state *state, const struct manifest_e
         }
     }
     struct manifest_collection *c = &state->collections[change->slot];
-    if (change->has_pieces) {
-        apply_pieces(c, change);
-    }
+    apply_pieces(c, change);
     if (edit->has_log_position) {
         c->log_position = edit->log_position;
     }

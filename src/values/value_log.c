@@ -72,7 +72,8 @@ static bool take_place(struct value_file *file, uint64_t bytes, struct place *pl
 static int take_place_of_its_own(struct value_log *log, uint64_t bytes, struct place *place)
 {
     struct value_file *file = NULL;
-    pthread_mutex_lock(&log->prepare_lock); /* until the place is taken: else the file may be sealed first, as a full one is */
+    pthread_mutex_lock(
+        &log->prepare_lock); /* until the place is taken: else the file may be sealed first, as a full one is */
     int status = value_file_make(log, VALUE_HEADER_BYTES + bytes + VALUE_FILE_SLACK, &file);
     if (status == NACRE_OK) {
         pthread_mutex_lock(&log->lock);
