@@ -1,5 +1,6 @@
-/* Segments of which no manifest tells how they lie above each other (salvage.h): merged into one run, by sequences alone, every version kept. Range deletes go to
-   a run of their own above it; as they hide by sequence, it does not matter where they lie.
+/* Segments of which no manifest tells how they lie above each other (salvage.h): merged into one run, by sequences alone, every version kept but those that a
+   range delete hides. Range deletes are not written on: there is nothing else that they could hide, and an entry of the run that a merge settles later would
+   lose the sequence by which it is newer than one.
 
    Of one key and sequence one version is kept, of the newest segment. What was merged is taken away from the new store. One thread. */
 #include "base/memory.h"
@@ -8,6 +9,7 @@
 #include "tree/merge_cursor.h"
 
 #define OUTPUT_BYTES ((uint64_t)64 << 20)
+#define RUN          1u /* what becomes of them */
 
 /* The keys [begin, end) of another cursor, forward only. */
 struct bounded_cursor {
@@ -59,6 +61,7 @@ struct merging {
     struct segment **inputs;  /* the newest first; counted */
     struct cursor **children; /* until the merge takes them over */
     size_t input_count, child_count;
+    struct range_set *ranges; /* of all inputs */
     struct cursor *merged;
     struct segment_builder *builder;
     struct manifest_piece *pieces; /* what becomes the collection's */
@@ -135,6 +138,32 @@ static int open_inputs(struct merging *m)
     return status;
 }
 
+static int collect_ranges(struct merging *m)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < m->input_count; i++) {
+        count += range_set_count(m->inputs[i]->ranges);
+    }
+    struct range_delete *list = memory_alloc(count * sizeof *list + 1);
+    if (!list) {
+        return NACRE_NO_MEMORY;
+    }
+    count = 0;
+    for (size_t i = 0; i < m->input_count; i++) {
+        for (size_t j = 0; j < range_set_count(m->inputs[i]->ranges); j++) {
+            list[count++] = range_set_at(m->inputs[i]->ranges, j);
+        }
+    }
+    int status = range_set_create(list, count, &m->ranges);
+    memory_free(list);
+    return status;
+}
+
+static bool is_hidden(const struct merging *m, const struct entry *e)
+{
+    return range_set_covering(m->ranges, e->key, SEQUENCE_MAX, NULL) > e->sequence;
+}
+
 /* ---- outputs ---- */
 
 static int begin_output(struct merging *m)
@@ -147,7 +176,7 @@ static int begin_output(struct merging *m)
     return segment_builder_create(&m->salvage->target, m->kind, m->salvage->next_segment++, &options, &m->builder);
 }
 
-static int end_output(struct merging *m, uint64_t run)
+static int end_output(struct merging *m)
 {
     struct segment *made = NULL;
     int status = segment_builder_finish(m->builder, &made);
@@ -157,7 +186,7 @@ static int end_output(struct merging *m, uint64_t run)
     }
     if (status == NACRE_OK) {
         struct manifest_piece *piece = &m->pieces[m->piece_count];
-        *piece = (struct manifest_piece){ .run = run };
+        *piece = (struct manifest_piece){ .run = RUN };
         status = segment_properties_copy(&made->properties, &piece->properties);
         m->piece_count += status == NACRE_OK;
     }
@@ -173,6 +202,9 @@ static int write_entries(struct merging *m)
     int status = NACRE_OK;
     for (cursor_first(m->merged); m->merged->valid && status == NACRE_OK; cursor_next(m->merged)) {
         const struct entry *e = &m->merged->entry;
+        if (is_hidden(m, e)) {
+            continue;
+        }
         bool same = m->builder && slice_equal(e->key, buffer_slice(&key));
         if (same && e->sequence == sequence) {
             /* Of an older version nobody sees which one it was. */
@@ -180,7 +212,7 @@ static int write_entries(struct merging *m)
             continue;
         }
         if (m->builder && !same && segment_builder_bytes(m->builder) >= OUTPUT_BYTES) {
-            status = end_output(m, 1);
+            status = end_output(m);
         }
         if (status == NACRE_OK && !m->builder) {
             status = begin_output(m);
@@ -197,23 +229,7 @@ static int write_entries(struct merging *m)
     }
     status = status == NACRE_OK ? m->merged->status : status;
     buffer_free(&key);
-    return status == NACRE_OK && m->builder ? end_output(m, 1) : status;
-}
-
-static int write_ranges(struct merging *m)
-{
-    int status = NACRE_OK;
-    for (size_t i = 0; i < m->input_count && status == NACRE_OK; i++) {
-        const struct range_set *ranges = m->inputs[i]->ranges;
-        for (size_t j = 0; j < range_set_count(ranges) && status == NACRE_OK; j++) {
-            struct range_delete range = range_set_at(ranges, j);
-            status = m->builder ? NACRE_OK : begin_output(m);
-            if (status == NACRE_OK) {
-                status = segment_builder_add_range(m->builder, &range);
-            }
-        }
-    }
-    return status == NACRE_OK && m->builder ? end_output(m, 2) : status;
+    return status == NACRE_OK && m->builder ? end_output(m) : status;
 }
 
 /* ---- */
@@ -235,6 +251,7 @@ static void end_merge(struct merging *m, int status)
         cursor_close(m->children[i]);
     }
     segment_builder_abandon(m->builder);
+    range_set_free(m->ranges);
     for (size_t i = 0; i < m->input_count; i++) {
         uint64_t id = m->inputs[i]->properties.id;
         segment_unref(m->inputs[i]);
@@ -251,7 +268,7 @@ static void end_merge(struct merging *m, int status)
         c->pieces = m->pieces;
         c->piece_count = m->piece_count;
         c->piece_capacity = m->piece_capacity;
-        c->next_run = 3;
+        c->next_run = RUN + 1;
     } else {
         free_pieces(m->pieces, m->piece_count);
     }
@@ -261,6 +278,9 @@ int salvage_merge_collection(struct salvage *s, struct manifest_collection *c)
 {
     struct merging m = { .salvage = s, .collection = c, .kind = store_kind(c->kind) };
     int status = m.kind ? open_inputs(&m) : NACRE_OK;
+    if (status == NACRE_OK) {
+        status = collect_ranges(&m);
+    }
     if (status == NACRE_OK && m.child_count) {
         size_t count = m.child_count;
         m.child_count = 0; /* taken over */
@@ -268,9 +288,6 @@ int salvage_merge_collection(struct salvage *s, struct manifest_collection *c)
         if (status == NACRE_OK) {
             status = write_entries(&m);
         }
-    }
-    if (status == NACRE_OK) {
-        status = write_ranges(&m);
     }
     end_merge(&m, status);
     return status;

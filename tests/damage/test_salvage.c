@@ -8,7 +8,7 @@
 
 #define BATCHES           220
 #define LOGGED            30 /* the last of them are in the log alone */
-#define FILES_MAX         96
+#define FILES_MAX         256
 #define KEYS_OF_A_BLOCK   64
 #define TABLE_BYTES_LEAST 160 /* and the footer */
 
@@ -112,6 +112,7 @@ static int make_disk(void **state)
         }
     }
     nacre_batch_free(batch);
+    assert_ok(nacre_reclaim(store)); /* no segment that a merge has replaced is left */
     close_store();
     return 0;
 }
@@ -281,12 +282,8 @@ static bool is_logged(unsigned c, unsigned i)
     return false;
 }
 
-/* Known to fall short (docs/backup.md): without a whole manifest a key was seen to be missing that the report does not name. */
-#define UNORDERED_MOST 2u
-
 static void check_collection(unsigned c, bool log_damaged)
 {
-    unsigned unordered = strstr(report, "\"manifest\":{\"state\":\"whole\"") ? UNORDERED_MOST : 0;
     for (unsigned i = 0; i < MODEL_KEYS; i++) {
         nacre_value value;
         int status = nacre_get(collections[c], model_key(i), NULL, &value);
@@ -296,7 +293,7 @@ static void check_collection(unsigned c, bool log_damaged)
         }
         wrong_keys += number != states[BATCHES].values[c][i];
         if (number != states[BATCHES].values[c][i] && !is_named(model_names[c], c, model_key(i)) &&
-            !(log_damaged && is_logged(c, i)) && unordered++ >= UNORDERED_MOST) {
+            !(log_damaged && is_logged(c, i))) {
             fprintf(stderr, "collection %u, key %u: value %u instead of %u\n", c, i, number,
                     states[BATCHES].values[c][i]);
             complain("an entry outside of the damage is not right, and not named");
