@@ -45,7 +45,10 @@ int segment_remove_files(const struct segment_env *env, uint64_t id)
         status = remove_if_there(env->os, path);
     if (status == NACRE_OK)
         status = segment_path(env, id, false, path);
-    return status == NACRE_OK ? remove_if_there(env->os, path) : status;
+    status = status == NACRE_OK ? remove_if_there(env->os, path) : status;
+    if (status == NACRE_OK)
+        gone_list_remove(env->gone, id);
+    return status;
 }
 
 /* ---- opening ---- */
@@ -294,6 +297,7 @@ void segment_ref(struct segment *s)
 
 void segment_mark_obsolete(struct segment *s)
 {
+    gone_list_add(s->env->gone, s->properties.id, s->properties.collection);
     atomic_store_explicit(&s->obsolete, true,
                           memory_order_relaxed); /* seen by the last unref through the count's release and acquire */
 }

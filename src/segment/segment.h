@@ -4,6 +4,7 @@
 #ifndef NACRE_SEGMENT_SEGMENT_H
 #define NACRE_SEGMENT_SEGMENT_H
 #include "segment/kind.h"
+#include "segment/replaced.h"
 #include "segment/value_shares.h"
 #include "values/value_log.h"
 #include <stdatomic.h>
@@ -21,6 +22,7 @@ struct segment_env { /* shared by all segments of a store */
     /* Called by the last unref of an obsolete segment: remove these files soon (never blocks). NULL: removed at once. */
     void (*reap)(void *context, uint64_t segment_id);
     void *reap_context;
+    struct gone_list *gone; /* obsolete segments whose files are there yet; NULL: not kept */
 };
 
 /* Kept in the segment's PROP section and, as far as recovery needs them, in the manifest. Keys are owned copies. */
@@ -96,6 +98,7 @@ int segment_builder_create(struct segment_env *, const struct kind *, uint64_t i
                            struct segment_builder **);
 int segment_builder_add(struct segment_builder *, const struct entry *);
 int segment_builder_add_range(struct segment_builder *, const struct range_delete *); /* any order */
+int segment_builder_replaces(struct segment_builder *, nacre_slice groups);           /* of replaced.h, more of them */
 uint64_t segment_builder_bytes(const struct segment_builder *);                       /* so far */
 uint64_t segment_builder_entries(const struct segment_builder *);
 int segment_builder_finish(

@@ -12,7 +12,8 @@ struct segment_builder {
     struct container_writer *segment, *index;
     void *builder;
     struct segment_properties properties;
-    struct buffer words;         /* section COLL; empty: there is none */
+    struct buffer words; /* section COLL as of the begin; empty: there is none */
+    struct buffer replaced;
     struct range_delete *ranges; /* their keys are owned */
     size_t range_count, range_capacity;
 };
@@ -190,9 +191,24 @@ static int write_ranges(struct segment_builder *b)
     return status;
 }
 
+int segment_builder_replaces(struct segment_builder *b, nacre_slice groups)
+{
+    return buffer_append(&b->replaced, groups.data, groups.size);
+}
+
 static int write_words(struct segment_builder *b)
 {
-    return b->words.size ? container_write_section(b->segment, "COLL", buffer_slice(&b->words)) : NACRE_OK;
+    struct segment_words words;
+    struct buffer section = { 0 };
+    if (!b->words.size)
+        return NACRE_OK;
+    (void)segment_words_decode(buffer_slice(&b->words), &words); /* our own */
+    words.replaced = buffer_slice(&b->replaced);
+    int status = segment_words_encode(&words, &section);
+    if (status == NACRE_OK)
+        status = container_write_section(b->segment, "COLL", buffer_slice(&section));
+    buffer_free(&section);
+    return status;
 }
 
 static int write_properties(struct segment_builder *b)
@@ -291,5 +307,6 @@ void segment_builder_abandon(struct segment_builder *b)
     memory_free(b->ranges);
     segment_properties_free(&b->properties);
     buffer_free(&b->words);
+    buffer_free(&b->replaced);
     memory_free(b);
 }

@@ -1,6 +1,7 @@
 /* Section COLL of a segment (words.h):
      varint flags (1 bulk), varint reach, varint default time to live in ms, varint value log threshold;
-     name, merge operator, compaction filter (each: varint length, bytes; empty = none).
+     name, merge operator, compaction filter (each: varint length, bytes; empty = none);
+     what it replaces (the same; bytes of replaced.c), missing in files of older versions.
    Any thread; no locks. */
 #include "segment/words.h"
 #include "base/status.h"
@@ -12,12 +13,12 @@ int segment_words_encode(const struct segment_words *words, struct buffer *out)
 {
     const uint64_t numbers[] = { words->bulk ? BULK : 0, words->reach, words->default_ttl_ms,
                                  words->value_log_threshold };
-    const nacre_slice names[] = { words->name, words->merge_operator, words->compaction_filter };
+    const nacre_slice texts[] = { words->name, words->merge_operator, words->compaction_filter, words->replaced };
     int status = NACRE_OK;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == NACRE_OK; i++)
         status = buffer_append_varint(out, numbers[i]);
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == NACRE_OK; i++)
-        status = buffer_append_slice(out, names[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0] && status == NACRE_OK; i++)
+        status = buffer_append_slice(out, texts[i]);
     return status;
 }
 
@@ -31,6 +32,8 @@ bool segment_words_decode(nacre_slice section, struct segment_words *words)
     words->name = reader_slice(&in);
     words->merge_operator = reader_slice(&in);
     words->compaction_filter = reader_slice(&in);
+    if (in.at < in.end)
+        words->replaced = reader_slice(&in);
     return in.ok;
 }
 

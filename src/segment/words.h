@@ -12,6 +12,7 @@ struct segment_words {
     uint64_t reach; /* all writes of the collection up to this sequence are in segments; 0: it says nothing of that */
     uint64_t default_ttl_ms, value_log_threshold;
     nacre_slice name, merge_operator, compaction_filter; /* empty: there is none */
+    nacre_slice replaced; /* replaced.h; empty: nothing is, or it is of a version that does not say it */
 };
 
 int segment_words_encode(const struct segment_words *, struct buffer *out);

@@ -356,6 +356,7 @@ int store_make_parts(nacre_store *store)
         chunk_pool_guard(store->chunks, budget_has_room, store);
         status = store_open_values(store);
     }
+    status = status == NACRE_OK ? gone_list_create(&store->gone) : status;
     store->segments = (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
                                             .logger = store->logger,
                                             .directory = store->segments_path,
@@ -364,7 +365,8 @@ int store_make_parts(nacre_store *store)
                                             .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
                                             .values = store->values,
                                             .reap = store_reap,
-                                            .reap_context = store };
+                                            .reap_context = store,
+                                            .gone = store->gone };
     store->trees = (struct tree_env){ .segments = &store->segments,
                                       .manifest = store->manifest,
                                       .logger = store->logger,
@@ -551,6 +553,7 @@ static void free_store(nacre_store *store)
     manifest_close(store->manifest);
     autotune_free(store);
     block_cache_free(store->cache);
+    gone_list_free(store->gone);
     chunk_pool_free(store->chunks);
     change_ring_free(&store->changes.ring);
     if (store->lock_file) {

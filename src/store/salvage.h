@@ -57,6 +57,8 @@ struct salvage {
     size_t segment_count, segment_capacity;
     struct lost_keys *lost;
     size_t lost_count, lost_capacity;
+    struct replaced *replaced; /* ascending by id and begin; as far as it is believed */
+    size_t replaced_count, replaced_capacity;
     uint64_t next_segment;    /* ids of segments that are made here */
     nacre_store *store;       /* the new one, once it is open */
     struct value_log *values; /* the old store's value files, copied; NULL: there are none */
@@ -93,6 +95,15 @@ int salvage_name_collections(struct salvage *);
 int salvage_miss_operator(struct salvage *, struct manifest_collection *, const struct salvaged_segment *);
 /* All of the collection's writes up to it are in segments. */
 uint64_t salvage_reach(const struct salvage *, uint32_t collection);
+/* ---- what segments say of those that they replace (salvage_replaced.c) ---- */
+/* Sorts out what is said; once all segments are there. Where a segment that replaced others is damaged, or does not say which, its keys are noted as unordered. */
+int salvage_find_replaced(struct salvage *);
+/* The ranges of the segment that are not to be read, ascending and disjoint; an empty end: to the end of all keys. They live as long as the segments' words;
+   free the list with memory_free. */
+struct dead_range {
+    nacre_slice begin, end;
+};
+int salvage_dead_ranges(const struct salvage *, uint64_t segment, struct dead_range **, size_t *count);
 /* ---- segments of which no manifest tells the order (salvage_merge.c) ---- */
 int salvage_merge_collection(struct salvage *, struct manifest_collection *);
 /* ---- the log (salvage_log.c) ---- */
@@ -101,6 +112,7 @@ int salvage_log(struct salvage *);                  /* into the new store, which
 /* ---- what may have come back (salvage_stale.c) ---- */
 int salvage_note_lost(struct salvage *, const struct salvaged_segment *, const struct lost_part *);
 int salvage_note_unordered(struct salvage *, const struct salvaged_segment *);
+int salvage_note_unordered_part(struct salvage *, const struct salvaged_segment *, const struct lost_part *);
 /* The key is in a range of such entries: it is reported. */
 int salvage_note_doubt(struct salvage *, const struct manifest_collection *, nacre_slice key);
 int salvage_find_stale(struct salvage *); /* in the new store, before the log is there */

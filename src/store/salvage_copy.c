@@ -250,6 +250,7 @@ static void free_salvage(struct salvage *s)
         buffer_free(&s->lost[i].before);
     }
     memory_free(s->lost);
+    memory_free(s->replaced);
     buffer_free(&s->damage);
     buffer_free(&s->stale);
     manifest_salvaged_free(&s->manifest);

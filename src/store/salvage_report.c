@@ -83,9 +83,8 @@ static int append_manifest(const struct salvage *s, struct buffer *text)
     if (status == NACRE_OK && !s->manifest.whole) {
         status = append_name(
             text, "means",
-            slice_text(
-                "segments that a merge had replaced cannot be told from live ones: where such were left, values "
-                "may be older ones and deleted keys may be back; collections named salvaged-N lost their names"));
+            slice_text("which segments are live was told by the segments themselves: keys that only the last merges "
+                       "deleted may be back; collections named salvaged-N lost their names"));
     }
     return status == NACRE_OK ? buffer_append_u8(text, '}') : status;
 }

@@ -487,6 +487,9 @@ int salvage_segments(struct salvage *s)
         if (status == NACRE_OK) {
             status = report_orders(s);
         }
+        if (status == NACRE_OK) {
+            status = salvage_find_replaced(s);
+        }
     }
     note_sequences(s);
     for (size_t i = 0; i < state->collection_count && status == NACRE_OK; i++) {

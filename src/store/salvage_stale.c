@@ -27,6 +27,15 @@ int salvage_note_lost(struct salvage *s, const struct salvaged_segment *segment,
     return NACRE_OK;
 }
 
+int salvage_note_unordered_part(struct salvage *s, const struct salvaged_segment *segment, const struct lost_part *part)
+{
+    int status = salvage_note_lost(s, segment, part);
+    if (status == NACRE_OK) {
+        s->lost[s->lost_count - 1].unordered = true;
+    }
+    return status;
+}
+
 int salvage_note_unordered(struct salvage *s, const struct salvaged_segment *segment)
 {
     const struct segment_properties *p = &segment->properties;
@@ -34,11 +43,7 @@ int salvage_note_unordered(struct salvage *s, const struct salvaged_segment *seg
                              .has_before = p->greatest.size > 0 && !p->greatest_open,
                              .after = buffer_slice(&p->smallest),
                              .before = buffer_slice(&p->greatest) };
-    int status = salvage_note_lost(s, segment, &all);
-    if (status == NACRE_OK) {
-        s->lost[s->lost_count - 1].unordered = true;
-    }
-    return status;
+    return salvage_note_unordered_part(s, segment, &all);
 }
 
 static bool is_in(const struct lost_keys *lost, nacre_slice key)
@@ -64,7 +69,18 @@ static bool may_be_stale(const struct lost_keys *lost, uint64_t sequence)
     return lost->unordered ? sequence > SEQUENCE_SETTLED : sequence <= lost->sequence || lost->sequence == 0;
 }
 
-/* Every key of the range whose newest surviving version is not newer than what was lost. Several lost ranges may name a key twice. */
+/* By a range before this one. */
+static bool is_named_already(const struct salvage *s, const struct lost_keys *lost, nacre_slice key, uint64_t sequence)
+{
+    for (const struct lost_keys *other = s->lost; other < lost; other++) {
+        if (other->collection == lost->collection && is_in(other, key) && may_be_stale(other, sequence)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every key of the range whose newest surviving version is not newer than what was lost. */
 static int find_in_range(struct salvage *s, nacre_collection *c, const struct lost_keys *lost)
 {
     nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
@@ -80,7 +96,8 @@ static int find_in_range(struct salvage *s, nacre_collection *c, const struct lo
         if (lost->has_before && slice_compare(key, buffer_slice(&lost->before)) > 0) {
             break;
         }
-        if (may_be_stale(lost, cursor_sequence(cursor))) {
+        uint64_t sequence = cursor_sequence(cursor);
+        if (may_be_stale(lost, sequence) && !is_named_already(s, lost, key, sequence)) {
             status = salvage_report_stale(s, c->name, key);
         }
     }

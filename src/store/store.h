@@ -184,6 +184,7 @@ struct nacre_store {
     struct block_cache *cache;
     struct chunk_pool *chunks;
     struct segment_env segments;
+    struct gone_list *gone; /* of segments */
     char *segments_path, *log_path, *values_path;
     struct tree_env trees;
     struct tree_tuning tree_tuning;

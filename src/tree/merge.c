@@ -15,6 +15,8 @@ struct inputs {
     size_t child_count;
     struct range_delete *ranges; /* clipped; keys are the version's or the unit's */
     size_t range_count, range_capacity;
+    uint64_t *ids; /* of the segments; once per piece */
+    size_t id_count, id_capacity;
     uint64_t bytes, entries;
     uint64_t reach;  /* the greatest of the segments (segment/words.h) */
     uint64_t hidden; /* bytes that will not come out, estimated */
@@ -28,6 +30,7 @@ static void inputs_free(struct inputs *in)
     }
     memory_free(in->children);
     memory_free(in->ranges);
+    memory_free(in->ids);
 }
 
 static int add_range(struct inputs *in, const struct range_delete *range)
@@ -78,6 +81,17 @@ static uint64_t hidden_bytes(const struct piece *piece)
     return (piece->hiding + piece->shadowed) * average;
 }
 
+static int note_input(struct inputs *in, const struct segment *segment)
+{
+    void *ids = in->ids;
+    int status = memory_grow(&ids, &in->id_capacity, in->id_count + 1, sizeof *in->ids);
+    in->ids = ids;
+    if (status == NACRE_OK) {
+        in->ids[in->id_count++] = segment->properties.id;
+    }
+    return status;
+}
+
 static int collect_inputs(const struct unit *unit, struct inputs *in, struct value_moves *moves)
 {
     size_t runs = unit->after_run - unit->first_run;
@@ -100,6 +114,9 @@ static int collect_inputs(const struct unit *unit, struct inputs *in, struct val
             in->any_dead = in->any_dead || run->pieces[i].dead_rows;
             in->hidden += r + 1 < unit->after_run ? hidden_bytes(&run->pieces[i]) : 0;
             status = add_ranges(in, &run->pieces[i], &unit->claim.range);
+            if (status == NACRE_OK) {
+                status = note_input(in, run->pieces[i].segment);
+            }
             if (status == NACRE_OK) {
                 status = value_moves_from(moves, run->pieces[i].segment, unit->garbage_percent);
             }
@@ -154,6 +171,8 @@ static int run_merge(struct tree *tree, const struct unit *unit, struct value_mo
                                   .level = unit->target_level,
                                   .run = unit->target_run,
                                   .reach = in.reach,
+                                  .inputs = in.ids,
+                                  .input_count = in.id_count,
                                   .expected_bytes = *read > hidden ? *read - hidden : 0,
                                   .expected_entries = entries,
                                   .moves = moves,

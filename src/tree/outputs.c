@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "tree/replaces.h"
 #include "tree/retention.h"
 #include "tree/value_moves.h"
 
@@ -101,12 +102,27 @@ static struct placed *next_made(struct outputs *o)
     return &o->made[o->count];
 }
 
+static int say_replaced(struct writer *w, nacre_slice from, nacre_slice to)
+{
+    struct buffer groups = { 0 };
+    int status = replaces_encode(w->job->tree, from, to, w->job->inputs, w->job->input_count, &groups);
+    if (status == NACRE_OK) {
+        status = segment_builder_replaces(w->builder, buffer_slice(&groups));
+    }
+    buffer_free(&groups);
+    return status;
+}
+
 /* Ends the segment at `to` (empty: at the end of the job's range). */
 static int end_segment(struct writer *w, nacre_slice to)
 {
     struct outputs *o = w->outputs;
+    nacre_slice from = w->cut.size ? buffer_slice(&w->cut) : w->job->range.begin;
     bool has_ranges;
-    int status = add_ranges(w, w->cut.size ? buffer_slice(&w->cut) : w->job->range.begin, to, &has_ranges);
+    int status = add_ranges(w, from, to, &has_ranges);
+    if (status == NACRE_OK && w->builder) {
+        status = say_replaced(w, from, to);
+    }
     if (status != NACRE_OK || !w->builder) {
         return status;
     }

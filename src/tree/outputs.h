@@ -34,7 +34,9 @@ struct output_job {
     uint32_t level;  /* of the outputs */
     uint64_t run;
     uint64_t expected_bytes, expected_entries;
-    uint64_t reach;             /* of the outputs (segment/words.h) */
+    uint64_t reach;         /* of the outputs (segment/words.h) */
+    const uint64_t *inputs; /* the segments that the range is taken out of */
+    size_t input_count;
     struct value_moves *moves;  /* values that are to go elsewhere; NULL: none */
     bool syncs_values;          /* what entries point to in the value log may not be durable yet */
     bool filters;               /* the collection's compaction filter is asked */

@@ -419,6 +419,190 @@ static void of_two_collections_of_one_name_the_newer_one_has_it(void **state)
     close_store();
 }
 
+/* ---- segments that were replaced ---- */
+
+static void remake_disk(void)
+{
+    os_memory_free(disk);
+    make_disk(NULL);
+}
+
+/* As a crash would leave the disk just now. */
+static void kill_and_close(void)
+{
+    nacre_os *killed = os_memory_create();
+    assert_int_equal(os_memory_copy_tree(killed, disk), NACRE_OK);
+    close_store();
+    assert_int_equal(os_memory_copy_tree(disk, killed), NACRE_OK);
+    os_memory_free(killed);
+}
+
+static void count_segment(void *context, const char *name)
+{
+    *(unsigned *)context += strstr(name, ".seg") != NULL;
+}
+
+static unsigned segments(void)
+{
+    unsigned count = 0;
+    assert_ok(nacre_reclaim(store));
+    assert_int_equal(disk->list(disk->context, "/store/segments", count_segment, &count), NACRE_OK);
+    return count;
+}
+
+static void flush_pair(const char *key, const char *value)
+{
+    put_one("a", value);
+    put_one(key, value);
+    put_one("z", value);
+    assert_ok(nacre_flush(collection));
+}
+
+/* The file of the newest segment, by its name. */
+static void note_newest(void *context, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/store/segments/%s", name);
+    if (strstr(name, ".seg") && strcmp(path, context) > 0) {
+        memcpy(context, path, sizeof path);
+    }
+}
+
+static void compact_one(const char *key)
+{
+    char behind[32];
+    snprintf(behind, sizeof behind, "%s\x01", key);
+    assert_ok(nacre_compact(collection, text(key), text(behind)));
+}
+
+/* A merge takes a few keys out of segments. The newest of these has no others and goes; the older ones stay, with older versions of the keys. */
+static void keys_that_were_merged_out_of_older_segments_keep_their_newest_version(void **state)
+{
+    (void)state;
+    for (unsigned deleted = 0; deleted < 2; deleted++) {
+        remake_disk();
+        open_with(NULL);
+        flush_pair("k", "oldest");
+        flush_pair("k", "old");
+        assert_int_equal(segments(), 2);
+        if (deleted) {
+            assert_ok(nacre_delete(collection, text("k"), NULL));
+            put_one("kk", "new");
+        } else {
+            put_one("k", "new");
+        }
+        assert_ok(nacre_flush(collection));
+        assert_ok(nacre_compact(collection, text("k"), text("l")));
+        assert_int_equal(segments(), 3); /* the two old ones, and what came out */
+        kill_and_close();
+        lose_manifest();
+        salvage_things();
+        assert_value("k", deleted ? NULL : "new");
+        assert_value("a", "old");
+        assert_value("z", "old");
+        close_store();
+    }
+}
+
+/* All that a merge had went: it is the next segment that says so. */
+static void keys_that_a_merge_left_nothing_of_stay_deleted(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    flush_pair("k", "oldest");
+    flush_pair("k", "old");
+    assert_ok(nacre_delete(collection, text("k"), NULL));
+    assert_ok(nacre_flush(collection));
+    compact_one("k");
+    assert_int_equal(segments(), 2);
+    put_one("m", "new");
+    assert_ok(nacre_flush(collection));
+    kill_and_close();
+    lose_manifest();
+    salvage_things();
+    assert_value("k", NULL);
+    assert_value("a", "old");
+    assert_value("m", "new");
+    close_store();
+}
+
+/* Files that a cursor keeps are there, but for what replaced them, and what replaced that. */
+static void segments_that_wait_for_their_removal_are_not_read(void **state)
+{
+    (void)state;
+    for (unsigned merges = 1; merges <= 3; merges++) {
+        remake_disk();
+        open_with(NULL);
+        flush_pair("k", "old");
+        nacre_cursor *cursor; /* holds this one */
+        assert_ok(nacre_scan(collection, NULL, &cursor));
+        assert_ok(nacre_delete(collection, text("k"), NULL));
+        assert_ok(nacre_flush(collection));
+        for (unsigned i = 0; i < merges; i++) {
+            put_one("m", "new");
+            assert_ok(nacre_flush(collection));
+            assert_ok(nacre_compact(collection, text(""), text("")));
+        }
+        assert_int_equal(segments(), 2);
+        nacre_os *killed = os_memory_create();
+        assert_int_equal(os_memory_copy_tree(killed, disk), NACRE_OK);
+        nacre_cursor_close(cursor);
+        close_store();
+        assert_int_equal(os_memory_copy_tree(disk, killed), NACRE_OK);
+        os_memory_free(killed);
+        lose_manifest();
+        salvage_things();
+        assert_value("k", NULL);
+        assert_value("a", "old");
+        assert_value("m", "new");
+        close_store();
+    }
+}
+
+static void range_deletes_of_replaced_segments_do_not_hide_what_is_newer(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    flush_pair("k", "oldest");
+    assert_ok(nacre_delete_range(collection, text("b"), text("y"), NULL));
+    put_one("a", "old");
+    put_one("z", "old");
+    assert_ok(nacre_flush(collection));
+    put_one("k", "new");
+    assert_ok(nacre_flush(collection));
+    compact_one("k");
+    assert_int_equal(segments(), 3);
+    kill_and_close();
+    lose_manifest();
+    salvage_things();
+    assert_value("k", "new");
+    assert_value("a", "old");
+    close_store();
+}
+
+/* Nobody can tell what a damaged segment has replaced: the older version may be shown, but is named. */
+static void what_a_damaged_segment_may_have_replaced_is_named(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    flush_pair("k", "oldest");
+    flush_pair("k", "old");
+    put_one("k", "new");
+    put_one("kk", "new");
+    assert_ok(nacre_flush(collection));
+    assert_ok(nacre_compact(collection, text("k"), text("l")));
+    assert_int_equal(segments(), 3);
+    kill_and_close();
+    char newest[64] = "";
+    assert_int_equal(disk->list(disk->context, "/store/segments", note_newest, newest), NACRE_OK);
+    assert_int_equal(os_memory_flip(disk, newest, 66, 1), NACRE_OK);
+    lose_manifest();
+    salvage_things();
+    assert_reported("\"may_be_stale\":[{");
+    assert_reported("\"key\":\"k\"");
+    close_store();
+}
+
 #define in_memory(test) cmocka_unit_test_setup_teardown(test, make_disk, free_disk)
 
 int main(void)
@@ -436,6 +620,11 @@ int main(void)
         in_memory(operands_in_segments_are_not_counted_again),
         in_memory(the_loss_of_an_operator_is_said_and_can_be_made_good),
         in_memory(of_two_collections_of_one_name_the_newer_one_has_it),
+        in_memory(keys_that_were_merged_out_of_older_segments_keep_their_newest_version),
+        in_memory(keys_that_a_merge_left_nothing_of_stay_deleted),
+        in_memory(segments_that_wait_for_their_removal_are_not_read),
+        in_memory(range_deletes_of_replaced_segments_do_not_hide_what_is_newer),
+        in_memory(what_a_damaged_segment_may_have_replaced_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
