@@ -212,7 +212,10 @@ static struct text member(const char *object, const char *name)
     const char *at = strstr(object, wanted);
     text.size = 0;
     text.there = at && end && at < end;
-    for (at += text.there ? strlen(wanted) : 0; text.there && *at != '"' && text.size < sizeof text.bytes; at++) {
+    if (!text.there) {
+        return text;
+    }
+    for (at += strlen(wanted); *at != '"' && text.size < sizeof text.bytes; at++) {
         unsigned byte = (unsigned char)*at;
         if (*at == '\\') {
             sscanf(at + 2, "%4x", &byte);
