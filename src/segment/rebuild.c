@@ -19,7 +19,11 @@ static int lose_key(struct rebuilding *r, nacre_slice key)
 static int add_entry(void *context, const struct entry *e)
 {
     struct rebuilding *r = context;
-    int status = segment_builder_add(r->builder, e);
+    int status = r->watch->entry ? r->watch->entry(r->watch->context, e) : NACRE_OK;
+    if (status != NACRE_OK) {
+        return status == NACRE_NOT_FOUND ? NACRE_OK : status;
+    }
+    status = segment_builder_add(r->builder, e);
     if (status == NACRE_INVALID || status == NACRE_LIMIT) {
         return lose_key(r, e->key); /* sound by its checksum, but not where it stands: no writer makes that */
     }

@@ -1,12 +1,14 @@
 /* Salvage copies: a new store of everything that can be read from a damaged one, and a report of what could not. What the parts share
-   (salvage_copy.c, salvage_segments.c, salvage_words.c, salvage_merge.c, salvage_log.c, salvage_stale.c, salvage_report.c). One thread. */
+   (salvage_copy.c, salvage_segments.c, salvage_words.c, salvage_merge.c, salvage_values.c, salvage_lost.c, salvage_log.c, salvage_stale.c, salvage_report.c).
+   One thread. */
 #ifndef NACRE_STORE_SALVAGE_H
 #define NACRE_STORE_SALVAGE_H
 #include "os/copy.h"
 #include "segment/rebuild.h"
+#include "store/key_set.h"
 #include "store/store.h"
 #include "tree/manifest_salvage.h"
-#include "values/value_log.h"
+#include "values/value_salvage.h"
 
 /* Keys of a collection whose entries, or some versions of them, are lost: so an older value or a deleted key may have come back. */
 struct lost_keys {
@@ -16,6 +18,23 @@ struct lost_keys {
     uint64_t sequence;           /* what was lost is not newer */
     bool
         unordered; /* nothing is lost, but where the settled entries stand among others is not known: each version of the keys that is not of them may be older */
+};
+
+/* Keys of which a value, or several, are in no value file. */
+struct lost_value {
+    uint64_t owner;               /* the collection; where a segment does not know it, the segment's id */
+    uint64_t sequence;            /* of the newest entry that lost its value */
+    bool open;                    /* nothing that is newer was seen */
+    size_t detail;                /* where it begins, with its NUL */
+    struct value_pointer pointer; /* of what was lost first */
+};
+struct lost_values {
+    struct key_set set; /* of owner and key, as bytes; an item's `newest` is the place in the list */
+    struct buffer keys; /* their bytes */
+    struct buffer details;
+    struct lost_value *list;
+    size_t count, capacity;
+    size_t reported; /* so many are in the report */
 };
 
 enum salvaged_how {
@@ -59,14 +78,16 @@ struct salvage {
     size_t lost_count, lost_capacity;
     struct replaced *replaced; /* ascending by id and begin; as far as it is believed */
     size_t replaced_count, replaced_capacity;
-    uint64_t next_segment;    /* ids of segments that are made here */
-    nacre_store *store;       /* the new one, once it is open */
-    struct value_log *values; /* the old store's value files, copied; NULL: there are none */
+    uint64_t next_segment; /* ids of segments that are made here */
+    nacre_store *store;    /* the new one, once it is open */
+    char source_values[OS_PATH_MAX], target_values[OS_PATH_MAX];
+    struct value_source values, copies; /* in the old store's value files, and in what was copied of them */
+    struct lost_values lost_values;
     struct wal_replay_report log;
     int log_status;
     /* What the report will say. */
     struct buffer damage, stale; /* JSON objects, divided by commas */
-    uint64_t damaged_places, log_damages, stale_keys, entries, value_files, unknown_ops, lost_values;
+    uint64_t damaged_places, log_damages, stale_keys, entries, value_files, unknown_ops, lost_in_log;
     char log_detail[512]; /* why its reading ended early */
 };
 
@@ -80,7 +101,8 @@ int salvage_report_json(struct salvage *, char **json);
 /* ---- segments (salvage_segments.c) ---- */
 /* Brings every segment that is wanted into the new store, and the manifest's state to what is there. */
 int salvage_segments(struct salvage *);
-struct manifest_collection *salvage_collection(struct salvage *, uint32_t id); /* NULL: there is none */
+struct manifest_collection *salvage_collection(struct salvage *, uint32_t id);       /* NULL: there is none */
+const struct salvaged_segment *salvage_segment(const struct salvage *, uint64_t id); /* NULL: there is none */
 /* ---- what segments know that the manifest does not tell (salvage_words.c) ---- */
 int salvage_keep_words(struct salvaged_segment *, const struct segment_words *);
 bool salvage_words_of(const struct salvaged_segment *, struct segment_words *);
@@ -106,6 +128,28 @@ struct dead_range {
 int salvage_dead_ranges(const struct salvage *, uint64_t segment, struct dead_range **, size_t *count);
 /* ---- segments of which no manifest tells the order (salvage_merge.c) ---- */
 int salvage_merge_collection(struct salvage *, struct manifest_collection *);
+/* ---- value files (salvage_values.c) ---- */
+/* Into the new store, before all segments. */
+int salvage_copy_values(struct salvage *);
+/* NACRE_NOT_FOUND: the entry points to a value that is lost, which is noted. NACRE_OK: it does not. All else says nothing of the value. */
+int salvage_check_value(struct salvage *, const struct salvaged_segment *, const struct entry *);
+/* Whether all entries of a sound segment have their values. */
+int salvage_check_values(struct salvage *, const struct salvaged_segment *, struct segment *, bool *whole);
+/* Makes one, of the same id, of those that have. *made: NULL where there are none; else 1 reference. */
+int salvage_leave_out_lost(struct salvage *, const struct salvaged_segment *, struct segment *, struct segment **made);
+/* The value that an operation of the log points to, until the next one is read. NACRE_NOT_FOUND: it is lost; *pointer is set. */
+int salvage_read_logged(struct salvage *, nacre_slice bytes, struct value_pointer *, nacre_slice *value);
+/* ---- keys whose values are lost (salvage_lost.c) ---- */
+/* Keeps the calling thread's detail with it. */
+int salvage_lose_value(struct salvage *, uint64_t owner, nacre_slice key, uint64_t sequence,
+                       const struct value_pointer *);
+int salvage_report_lost(struct salvage *); /* those that are not in the report; collections have their names by now */
+/* Which have newer versions in the segments of the new store, which has no merges yet. */
+int salvage_weigh_lost(struct salvage *);
+/* The log's next operation gives the key a value, or deletes it. */
+int salvage_note_write(struct salvage *, uint32_t collection, nacre_slice key);
+int salvage_find_stale_values(struct salvage *); /* once the log is there */
+void salvage_free_lost(struct lost_values *);
 /* ---- the log (salvage_log.c) ---- */
 int salvage_note_log_collections(struct salvage *); /* of which nothing else is left */
 int salvage_log(struct salvage *);                  /* into the new store, which is open */

@@ -1,9 +1,9 @@
 /* Salvage copies (salvage.h): the manifest, segments, value files and log of a damaged store, as far as they can be read, into a new one.
 
    1. What the manifest says is read, over damage where it must be.
-   2. Sound segments are copied, damaged ones rebuilt of what is whole in them, under their ids and with their sequences. Where the manifest is not whole, all that
-      are there are merged by sequence.
-   3. Value files and tuning are copied. The new store's manifest is written, CURRENT last, and it is opened.
+   2. Value files are copied. Sound segments are copied, damaged ones, and those that point to values which are lost, rebuilt of what is whole in them, under their ids and
+      with their sequences. Where the manifest is not whole, all that are there are merged by sequence.
+   3. Tuning is copied. The new store's manifest is written, CURRENT last, and it is opened.
    4. Keys that may be stale are looked for; then the log's records are written to it, flushed, and the whole is verified.
    The damaged store is only read: no lock is taken there. A copy that fails takes away what it made. One thread. */
 #include "base/memory.h"
@@ -16,96 +16,6 @@
 bool store_is_sound(nacre_store *store)
 {
     return !store || store_check_writable(store) == NACRE_OK;
-}
-
-/* ---- value files ---- */
-
-struct value_names {
-    struct buffer names; /* each with its NUL */
-    int status;
-};
-
-static void note_value_file(void *context, const char *name)
-{
-    struct value_names *list = context;
-    size_t size = strlen(name);
-    if (size == 20 && strcmp(name + 16, ".val") == 0) {
-        int status = buffer_append(&list->names, name, size + 1);
-        list->status = list->status == NACRE_OK ? status : list->status;
-    }
-}
-
-struct value_check {
-    struct salvage *salvage;
-    char file[64];
-};
-
-static int note_value(void *context, const struct value_record *record, const char *damage)
-{
-    struct value_check *check = context;
-    struct lost_part lost = {
-        .what = "a value", .is_key = true, .offset = record->pointer.offset, .after = record->key
-    };
-    return damage ? salvage_report_damage(check->salvage, check->file,
-                                          salvage_collection(check->salvage, record->collection), &lost, damage)
-                  : NACRE_OK;
-}
-
-/* Copied whole: each value has its own checksum, and one that is damaged is an error to who reads it, not a wrong value. */
-static int copy_value_file(struct salvage *s, const char *name)
-{
-    struct value_check check = { .salvage = s };
-    struct value_file_report report;
-    char from[OS_PATH_MAX], to[OS_PATH_MAX];
-    (void)snprintf(check.file, sizeof check.file, "values/%s", name);
-    int status = os_path(from, s->path, "%s", check.file);
-    if (status == NACRE_OK) {
-        status = os_path(to, s->to, "%s", check.file);
-    }
-    if (status == NACRE_OK) {
-        status = copier_copy(&s->copier, from, to, UINT64_MAX);
-    }
-    if (status == NACRE_IO) {
-        return salvage_report_damage(s, check.file, NULL, NULL, fail_detail());
-    }
-    if (status == NACRE_OK) {
-        status = value_file_scan(s->os, to, 0, note_value, &check, &report);
-        s->value_files++;
-    }
-    if (status == NACRE_CORRUPT || status == NACRE_UNSUPPORTED) {
-        status = salvage_report_damage(s, check.file, NULL, NULL, fail_detail());
-    }
-    return status;
-}
-
-static int copy_values(struct salvage *s)
-{
-    char from[OS_PATH_MAX], to[OS_PATH_MAX];
-    struct value_names list = { .status = NACRE_OK };
-    int status = os_path(from, s->path, "values");
-    if (status == NACRE_OK) {
-        status = os_path(to, s->to, "values");
-    }
-    if (status != NACRE_OK || s->os->list(s->os->context, from, note_value_file, &list) != NACRE_OK ||
-        list.names.size == 0) {
-        buffer_free(&list.names);
-        return status;
-    }
-    status = list.status;
-    for (size_t at = 0; at < list.names.size && status == NACRE_OK;) {
-        const char *name = (const char *)list.names.data + at;
-        at += strlen(name) + 1;
-        status = copy_value_file(s, name);
-    }
-    buffer_free(&list.names);
-    if (status == NACRE_OK) {
-        status = s->os->sync_directory(s->os->context, to);
-    }
-    /* Values of the log are read where they were: of the copies the new store removes those that no segment of it points to. */
-    struct value_log_options options = {
-        .os = s->os, .directory = from, .file_bytes = (uint64_t)1 << 20, .read_only = true
-    };
-    return status == NACRE_OK ? value_log_open(&options, &s->values) : status;
 }
 
 /* ---- tuning.json ---- */
@@ -167,9 +77,6 @@ static int verify(struct salvage *s)
     nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
     int status = store_verify(s->store, &report);
     s->entries = report.entries;
-    if (status == NACRE_CORRUPT && s->value_files) {
-        status = NACRE_OK; /* damaged values are copied as they are, and were reported */
-    }
     if (status == NACRE_CORRUPT) {
         status = fail(NACRE_CORRUPT, "the copy: %.400s", report.damage ? report.damage : fail_detail());
     }
@@ -190,6 +97,12 @@ static int fill_store(struct salvage *s)
     status = salvage_find_stale(s);
     if (status == NACRE_OK) {
         status = salvage_log(s);
+    }
+    if (status == NACRE_OK) {
+        status = salvage_report_lost(s);
+    }
+    if (status == NACRE_OK) {
+        status = salvage_find_stale_values(s);
     }
     if (status == NACRE_OK) {
         status = store_each_collection(s->store, flush_one, NULL);
@@ -219,10 +132,19 @@ static int copy_all(struct salvage *s)
 {
     int status = read_manifest(s);
     if (status == NACRE_OK) {
+        status = salvage_copy_values(s);
+    }
+    if (status == NACRE_OK) {
         status = salvage_segments(s);
     }
     if (status == NACRE_OK) {
-        status = copy_values(s);
+        status = value_source_rest(&s->copies);
+    }
+    if (status == NACRE_OK) {
+        status = salvage_weigh_lost(s);
+    }
+    if (status == NACRE_OK) {
+        status = salvage_report_lost(s);
     }
     if (status == NACRE_OK) {
         status = copy_tuning(s);
@@ -238,7 +160,9 @@ static int copy_all(struct salvage *s)
 
 static void free_salvage(struct salvage *s)
 {
-    value_log_close(s->values);
+    value_source_close(&s->values);
+    value_source_close(&s->copies);
+    salvage_free_lost(&s->lost_values);
     for (size_t i = 0; i < s->segment_count; i++) {
         segment_properties_free(&s->segments[i].properties);
         buffer_free(&s->segments[i].words);
@@ -268,6 +192,14 @@ static int set_up(struct salvage *s)
     if (status == NACRE_OK) {
         status = os_path(s->target_segments, s->to, "segments");
     }
+    if (status == NACRE_OK) {
+        status = os_path(s->source_values, s->path, "values");
+    }
+    if (status == NACRE_OK) {
+        status = os_path(s->target_values, s->to, "values");
+    }
+    s->values = (struct value_source){ .os = s->os, .directory = s->source_values };
+    s->copies = (struct value_source){ .os = s->os, .directory = s->target_values, .writes = true };
     s->source = (struct segment_env){ .os = s->os, .directory = s->source_segments, .ignore_indexes = true };
     s->target = (struct segment_env){ .os = s->os, .directory = s->target_segments, .ignore_indexes = true };
     if (status == NACRE_OK) {

@@ -106,43 +106,36 @@ static bool fits_kind(const nacre_collection *c, const struct batch_op *op)
     return op->code == BATCH_PUT ? op->vector.size == c->vector_bytes : op->code != BATCH_MERGE || c->vector_bytes == 0;
 }
 
-/* The value itself in place of where it lies. *lost: it cannot be read. */
-static int take_value(struct log_copy *copy, struct batch_op *op, struct value_file **file, struct pin *pin, bool *lost)
+/* The value itself in place of where it lies. *lost: it cannot be read, which is noted. */
+static int take_value(struct log_copy *copy, struct batch_op *op, bool *lost)
 {
     struct salvage *s = copy->salvage;
     struct value_pointer pointer;
-    bool there = s->values && value_pointer_decode(op->value, &pointer);
-    int status =
-        there ? value_file_hold(s->values, pointer.file, file) : fail(NACRE_CORRUPT, "there are no value files");
-    if (status == NACRE_OK) {
-        status = value_log_read(s->values, &pointer, &op->value, pin);
-    }
+    int status = salvage_read_logged(s, op->value, &pointer, &op->value);
     op->pointer = false;
-    *lost = status != NACRE_OK && status != NACRE_NO_MEMORY;
-    return *lost ? NACRE_OK : status;
+    *lost = status == NACRE_NOT_FOUND;
+    if (*lost) {
+        s->lost_in_log++;
+        status = salvage_lose_value(s, op->collection, op->key, SEQUENCE_MAX, &pointer);
+    }
+    return status;
 }
 
 static int add_op(struct log_copy *copy, nacre_collection *c, struct batch_op *op)
 {
     struct commit_target *target = NULL;
-    struct value_file *file = NULL;
-    struct pin pin = { NULL, NULL };
     bool lost = false;
-    int status = op->pointer ? take_value(copy, op, &file, &pin, &lost) : NACRE_OK;
-    if (lost) {
-        struct lost_part part = { .what = "a value of the log", .is_key = true, .after = op->key };
-        copy->salvage->lost_values++;
-        status = salvage_report_damage(copy->salvage, "values", salvage_collection(copy->salvage, c->id), &part,
-                                       fail_detail());
-    } else if (status == NACRE_OK && (status = target_for(copy, c, &target)) == NACRE_OK) {
+    int status = op->pointer ? take_value(copy, op, &lost) : NACRE_OK;
+    if (status == NACRE_OK && !lost && (op->code == BATCH_PUT || op->code == BATCH_DELETE)) {
+        status = salvage_note_write(copy->salvage, op->collection, op->key);
+    }
+    if (status == NACRE_OK && !lost && (status = target_for(copy, c, &target)) == NACRE_OK) {
         status = batch_encode(&copy->payload, op);
         target->entries++;
         target->bytes += op->key.size + op->value.size;
         target->vectors += op->vector.size != 0;
         copy->ops++;
     }
-    pin_release(&pin);
-    value_file_unref(file);
     return status;
 }
 

@@ -122,7 +122,7 @@ static int append_figures(const struct salvage *s, struct buffer *text)
         (unsigned long long)count_segments(s, SALVAGED_MISSING),
         (unsigned long long)count_segments(s, SALVAGED_LEFT_OUT), (unsigned long long)s->value_files,
         (unsigned long long)s->log.records, (unsigned long long)s->log.bytes, (unsigned long long)s->log.torn_bytes,
-        (unsigned long long)s->log_damages, (unsigned long long)s->unknown_ops, (unsigned long long)s->lost_values);
+        (unsigned long long)s->log_damages, (unsigned long long)s->unknown_ops, (unsigned long long)s->lost_in_log);
     if (status == NACRE_OK && s->log_detail[0]) {
         status = append_name(text, "detail", slice_text(s->log_detail));
     }

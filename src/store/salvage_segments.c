@@ -43,6 +43,12 @@ static int note_lost(void *context, const struct lost_part *lost)
     return status == NACRE_OK ? salvage_note_lost(r->salvage, r->segment, lost) : status;
 }
 
+static int check_value(void *context, const struct entry *e)
+{
+    struct rebuild *r = context;
+    return salvage_check_value(r->salvage, r->segment, e);
+}
+
 static int lose_all(struct rebuild *r, const char *what)
 {
     const struct segment_properties *p = &r->segment->properties;
@@ -107,7 +113,20 @@ static int place_stray(struct salvage *s, struct salvaged_segment *segment, cons
     return status;
 }
 
-/* NACRE_OK: it is sound, and in the new store, or left out. */
+/* The segment is sound, but values that it points to are lost. */
+static int leave_out_lost(struct salvage *s, struct salvaged_segment *segment, struct segment *opened)
+{
+    struct segment *made = NULL;
+    int status = salvage_leave_out_lost(s, segment, opened, &made);
+    if (status == NACRE_OK) {
+        segment->how = made ? SALVAGED_REBUILT : SALVAGED_NOTHING;
+        status = made ? keep_properties(segment, &made->properties) : NACRE_OK;
+    }
+    segment_unref(made);
+    return status;
+}
+
+/* NACRE_OK: it is sound, and in the new store, as far as its values are there, or left out. */
 static int copy_sound(struct salvage *s, struct salvaged_segment *segment, uint64_t expected_bytes)
 {
     struct segment *opened = NULL;
@@ -125,18 +144,24 @@ static int copy_sound(struct salvage *s, struct salvaged_segment *segment, uint6
     }
     bool wanted = segment->order != ORDER_NOT_TAKEN_IN;
     segment->how = status == NACRE_OK && !wanted ? SALVAGED_LEFT_OUT : segment->how;
-    if (status == NACRE_OK && wanted && (status = copy_file(s, segment->id, false)) == NACRE_OK) {
+    bool whole = true;
+    if (status == NACRE_OK && wanted) {
+        status = salvage_check_values(s, segment, opened, &whole);
+    }
+    if (status == NACRE_OK && !whole) {
+        status = leave_out_lost(s, segment, opened);
+    } else if (status == NACRE_OK && wanted && (status = copy_file(s, segment->id, false)) == NACRE_OK) {
         segment->how = SALVAGED_SOUND;
     }
     segment_unref(opened);
-    return status == NACRE_OK && wanted ? copy_index(s, segment->id) : status;
+    return status == NACRE_OK && wanted && whole ? copy_index(s, segment->id) : status;
 }
 
 static int rebuild_from(struct salvage *s, struct rebuild *r, const struct wreck *w)
 {
     struct salvaged_segment *segment = r->segment;
     struct segment *made = NULL;
-    struct salvage_sink watch = { .lost = note_lost, .doubt = note_doubt, .context = r };
+    struct salvage_sink watch = { .entry = check_value, .lost = note_lost, .doubt = note_doubt, .context = r };
     struct build_options options = { .compression = COMPRESSION_LZ4,
                                      .collection = segment->collection,
                                      .words = salvage_words_for(s, segment->collection, segment->given != 0),
@@ -246,7 +271,7 @@ static int take_segment(struct salvage *s, struct salvaged_segment *segment, con
     return status;
 }
 
-static struct salvaged_segment *find_segment(struct salvage *s, uint64_t id)
+const struct salvaged_segment *salvage_segment(const struct salvage *s, uint64_t id)
 {
     for (size_t i = 0; i < s->segment_count; i++) {
         if (s->segments[i].id == id) {
@@ -284,7 +309,7 @@ static int take_named(struct salvage *s)
         struct manifest_collection *c = &state->collections[i];
         for (size_t j = 0; j < c->piece_count && status == NACRE_OK; j++) {
             const struct segment_properties *p = &c->pieces[j].properties;
-            if (!find_segment(s, p->id)) {
+            if (!salvage_segment(s, p->id)) {
                 status = add_segment(s, p->id, c, p);
             }
         }
@@ -390,7 +415,7 @@ static int take_strays(struct salvage *s, const struct listing *list)
 {
     int status = NACRE_OK;
     for (size_t i = 0; i < list->count && status == NACRE_OK; i++) {
-        if (!find_segment(s, list->ids[i]) && !is_gone(s, list->ids[i])) {
+        if (!salvage_segment(s, list->ids[i]) && !is_gone(s, list->ids[i])) {
             status = add_segment(s, list->ids[i], NULL, NULL);
             if (status == NACRE_OK) {
                 status = settle_collection(s, &s->segments[s->segment_count - 1]);
@@ -441,7 +466,7 @@ static int update_pieces(struct salvage *s, struct manifest_collection *c)
     int status = NACRE_OK;
     for (size_t i = 0; i < c->piece_count && status == NACRE_OK; i++) {
         struct manifest_piece *piece = &c->pieces[i];
-        const struct salvaged_segment *segment = find_segment(s, piece->properties.id);
+        const struct salvaged_segment *segment = salvage_segment(s, piece->properties.id);
         if (segment->how == SALVAGED_SOUND || segment->how == SALVAGED_REBUILT) {
             segment_properties_free(&piece->properties);
             status = segment_properties_copy(&segment->properties, &piece->properties);

@@ -143,7 +143,8 @@ static void add_file(void *context, const char *name)
 
 static void list_files(void)
 {
-    static char *const directories[] = { "/store", "/store/manifest", "/store/log", "/store/segments" };
+    static char *const directories[] = { "/store", "/store/manifest", "/store/log", "/store/segments",
+                                         "/store/values" };
     file_count = 0;
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         assert_int_equal(disk->list(disk->context, directories[i], add_file, directories[i]), NACRE_OK);
@@ -212,7 +213,10 @@ static struct text member(const char *object, const char *name)
     const char *at = strstr(object, wanted);
     text.size = 0;
     text.there = at && end && at < end;
-    for (at += text.there ? strlen(wanted) : 0; text.there && *at != '"' && text.size < sizeof text.bytes; at++) {
+    if (!text.there) {
+        return text;
+    }
+    for (at += strlen(wanted); *at != '"' && text.size < sizeof text.bytes; at++) {
         unsigned byte = (unsigned char)*at;
         if (*at == '\\') {
             sscanf(at + 2, "%4x", &byte);
@@ -457,6 +461,12 @@ static void damaged_side_files_cost_nothing(void **state)
     strike_all(".idx", 3);
 }
 
+static void damaged_value_files_keep_what_is_outside_of_the_damage(void **state)
+{
+    (void)state;
+    strike_all(".val", 24);
+}
+
 static void damaged_logs_keep_the_records_before_and_behind(void **state)
 {
     (void)state;
@@ -477,6 +487,7 @@ int main(void)
         cmocka_unit_test(damaged_segments_keep_what_is_outside_of_the_damage),
         cmocka_unit_test(many_random_blows_never_make_a_wrong_value),
         cmocka_unit_test(damaged_side_files_cost_nothing),
+        cmocka_unit_test(damaged_value_files_keep_what_is_outside_of_the_damage),
         cmocka_unit_test(damaged_logs_keep_the_records_before_and_behind),
         cmocka_unit_test(damaged_manifests_are_made_up_for_by_the_segments),
     };

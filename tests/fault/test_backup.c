@@ -54,6 +54,7 @@ static struct copies *new_copies(void)
     c->options.memory_budget = 16 << 20;
     c->options.background_threads = 1;
     c->seed = 77;
+    c->model.value_log_threshold = 60; /* about half of the values go there */
     c->model.kinds[1] = NACRE_STRINGS;
     c->model.kinds[2] = NACRE_VECTORS;
     open_store(c, "/store", &c->model);

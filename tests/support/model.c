@@ -225,7 +225,7 @@ static const char *compare_scan(const struct model *m, nacre_collection *collect
         unsigned i = reverse ? MODEL_KEYS - 1 - n : n;
         uint32_t want = m->values[c][i];
         nacre_slice key = model_key(i);
-        if (want == 0 || key.size < prefix.size || memcmp(key.data, prefix.data, prefix.size) != 0) {
+        if (want == 0 || key.size < prefix.size || (prefix.size && memcmp(key.data, prefix.data, prefix.size) != 0)) {
             continue;
         }
         if (!nacre_cursor_valid(cursor)) {
