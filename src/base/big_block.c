@@ -22,7 +22,7 @@
 
 static _Alignas(64) _Atomic uint64_t table[LINES][PLACES]; /* 0: free */
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef NACRE_SANITIZED
 static const bool usable = false;
 #else
 static const bool usable = true;

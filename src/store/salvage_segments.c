@@ -388,6 +388,20 @@ static int list_files(struct salvage *s, struct listing *list, bool *strays)
     return status;
 }
 
+/* Its keys may show older versions where they belong. */
+static int report_homeless(struct salvage *s, struct salvaged_segment *segment)
+{
+    struct rebuild r = { .salvage = s, .segment = segment };
+    const struct segment_properties *p = &segment->properties;
+    struct lost_part part = { .what = "which collection its entries are of: they are in one of their own",
+                              .has_after = true,
+                              .has_before = !p->greatest_open,
+                              .after = buffer_slice(&p->smallest),
+                              .before = buffer_slice(&p->greatest) };
+    name_file(&r);
+    return salvage_report_damage(s, r.file, NULL, &part, NULL);
+}
+
 /* Its collection, made where nothing else is left of it: of its id, or, where segments did not know that, its own. */
 static int settle_collection(struct salvage *s, struct salvaged_segment *segment)
 {
@@ -396,6 +410,10 @@ static int settle_collection(struct salvage *s, struct salvaged_segment *segment
     }
     uint32_t id = segment->collection;
     if (id == 0) {
+        int status = report_homeless(s, segment);
+        if (status != NACRE_OK) {
+            return status;
+        }
         id = s->manifest.state.next_collection > 1000000 ? s->manifest.state.next_collection : 1000000;
     }
     struct manifest_collection *c = salvage_collection(s, id);
