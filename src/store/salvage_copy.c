@@ -4,7 +4,7 @@
    2. Value files are copied. Sound segments are copied, damaged ones, and those that point to values which are lost, rebuilt of what is whole in them, under their ids and
       with their sequences. Where the manifest is not whole, all that are there are merged by sequence.
    3. Tuning is copied. The new store's manifest is written, CURRENT last, and it is opened.
-   4. Keys that may be stale are looked for; then the log's records are written to it, flushed, and the whole is verified.
+   4. Keys that may be stale are looked for, before it is written to; then the log's records are written to it, flushed, and the whole is verified.
    The damaged store is only read: no lock is taken there. A copy that fails takes away what it made. One thread. */
 #include "base/memory.h"
 #include "base/status.h"
@@ -84,20 +84,40 @@ static int verify(struct salvage *s)
     return status;
 }
 
-static int fill_store(struct salvage *s)
+static int close_copy(struct salvage *s, int status)
+{
+    int closed = store_close(s->store);
+    s->store = NULL;
+    return status == NACRE_OK ? closed : status;
+}
+
+static int open_copy(struct salvage *s, bool read_only)
 {
     nacre_options options = *s->options;
-    options.error_if_exists = options.read_only = options.salvage = false;
+    options.error_if_exists = options.salvage = false;
     options.error_if_missing = true;
+    options.read_only = read_only;
     options.durability = NACRE_OS;
-    int status = store_open(s->to, &options, &s->store);
+    return store_open(s->to, &options, &s->store);
+}
+
+/* Before the store has a merge: that may settle sequences, by which stale keys are told. */
+static int find_stale(struct salvage *s)
+{
+    int status = open_copy(s, true);
+    return status == NACRE_OK ? close_copy(s, salvage_find_stale(s)) : status;
+}
+
+static int fill_store(struct salvage *s)
+{
+    int status = s->lost_count ? find_stale(s) : NACRE_OK;
+    if (status == NACRE_OK) {
+        status = open_copy(s, false);
+    }
     if (status != NACRE_OK) {
         return status;
     }
-    status = salvage_find_stale(s);
-    if (status == NACRE_OK) {
-        status = salvage_log(s);
-    }
+    status = salvage_log(s);
     if (status == NACRE_OK) {
         status = salvage_report_lost(s);
     }
@@ -110,9 +130,7 @@ static int fill_store(struct salvage *s)
     if (status == NACRE_OK) {
         status = verify(s);
     }
-    int closed = store_close(s->store);
-    s->store = NULL;
-    return status == NACRE_OK ? closed : status;
+    return close_copy(s, status);
 }
 
 /* ---- all of it ---- */
