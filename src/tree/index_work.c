@@ -196,7 +196,9 @@ static int build_one(struct tree *tree, bool quick, bool *worked)
     pthread_mutex_unlock(&tree->lock);
     *worked = segment != NULL;
     if (segment) {
-        status = build_claimed(tree, &claim, quick);
+        /* Who prepares may not have come to it yet, and passes over it now: searches do not wait for the full one. */
+        status = !quick && is_raw(segment) ? build_claimed(tree, &claim, true) : NACRE_OK;
+        status = status == NACRE_OK ? build_claimed(tree, &claim, quick) : status;
         end_building(tree, &claim, status);
     }
     return status == NACRE_OK ? status : fail_context(status, "indexing collection %u", tree->collection);

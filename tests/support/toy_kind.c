@@ -385,8 +385,8 @@ static int toy_build_slowly(void *reader, const struct index_job *job, struct co
     const struct toy_reader *r = reader;
     struct toy_index_watch *w = &toy_index_watch;
     int status = atomic_exchange(&w->fail, NACRE_OK);
-    atomic_fetch_add(&w->begun, 1);
     if (!job->quick) {
+        atomic_fetch_add(&w->begun, 1);
         atomic_store(&w->sources, job->source_count);
     }
     while (status == NACRE_OK && !job->quick && atomic_load(&w->hold)) {

@@ -10,10 +10,10 @@ extern const struct kind kind_toy;
 extern const struct kind kind_toy_runs;    /* the same, merged by whole runs, and it knows its dead rows */
 extern const struct kind kind_toy_indexed; /* and with an index in two steps, which takes as long as the test wants */
 extern struct toy_index_watch {
-    _Atomic bool hold;    /* full builds wait while it is set, looking up */
-    _Atomic bool holding; /* one does */
-    _Atomic int fail;     /* the next build fails so */
-    _Atomic unsigned begun, quick, full;
-    _Atomic size_t sources; /* of the last full build */
+    _Atomic bool hold;                   /* full builds wait while it is set, looking up */
+    _Atomic bool holding;                /* one does */
+    _Atomic int fail;                    /* the next build fails so */
+    _Atomic unsigned begun, quick, full; /* begun: full ones */
+    _Atomic size_t sources;              /* of the last full build */
 } toy_index_watch;
 #endif

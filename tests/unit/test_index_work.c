@@ -80,6 +80,21 @@ static void a_flush_makes_no_index_and_says_that_one_is_wanted(void **unused)
     fixture_close(&f);
 }
 
+/* Two threads may begin with the two steps at once. */
+static void a_full_index_of_a_raw_segment_begins_with_the_quick_step(void **unused)
+{
+    (void)unused;
+    struct fixture f;
+    open_indexed(&f);
+    flush_keys(&f, 0, 30);
+    assert_int_equal(index_all(&f), 1);
+    assert_int_equal(toy_index_watch.quick, 1);
+    assert_int_equal(toy_index_watch.full, 1);
+    assert_int_equal(prepare_all(&f), 0);
+    assert_int_equal(missing(&f), 0);
+    fixture_close(&f);
+}
+
 static void full_indexes_wait_for_merges_that_are_due(void **unused)
 {
     (void)unused;
@@ -421,6 +436,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flush_makes_no_index_and_says_that_one_is_wanted),
+        cmocka_unit_test(a_full_index_of_a_raw_segment_begins_with_the_quick_step),
         cmocka_unit_test(full_indexes_wait_for_merges_that_are_due),
         cmocka_unit_test(a_merge_of_indexed_segments_brings_its_index),
         cmocka_unit_test(brief_work_leaves_merges_that_make_an_index),
