@@ -274,7 +274,7 @@ static int copy_plain(struct backup_run *run, const struct picture_file *file, c
     return status == NACRE_OK ? take_in(run, aside, file->name, 0, 0) : status;
 }
 
-/* Only the value files that are not written to any more can be known from before. */
+/* Only the value files that are not written to any more can be known from before. Each copy is read back, as those of segments are. */
 static int copy_values(struct backup_run *run, struct picture_file *file, const char *from, const char *aside)
 {
     bool there = false;
@@ -291,6 +291,9 @@ static int copy_values(struct backup_run *run, struct picture_file *file, const 
         return status == NACRE_OK ? add_again(run, known) : status;
     }
     status = copy_checked(run, file, from, aside);
+    if (status == NACRE_OK) {
+        status = backup_check_values(&run->picture, file, &run->incoming, aside);
+    }
     return status == NACRE_OK ? take_in(run, aside, file->name, file->id, file->checksum) : status;
 }
 

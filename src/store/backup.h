@@ -14,6 +14,11 @@
 #include "store/store.h"
 
 int store_backup(nacre_store *, const char *directory, const nacre_backup_options *, uint64_t *id);
+struct picture;
+struct picture_file;
+/* The copy of a value file, at `path` in the directory of `copies`, has whole what the picture points to in it; else NACRE_CORRUPT. */
+int backup_check_values(const struct picture *, const struct picture_file *, const struct segment_env *copies,
+                        const char *path);
 int backup_list_json(const nacre_os *, const char *directory, char **json);
 int backup_verify(const nacre_os *, const char *directory, uint64_t id, nacre_verify_report *);
 int backup_restore(const nacre_os *, const char *directory, uint64_t id, const char *path);

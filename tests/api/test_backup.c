@@ -315,6 +315,145 @@ static void a_damaged_segment_is_refused_by_a_backup_and_named(void **state)
     assert_code(nacre_restore(beside(f, "backups"), 0, beside(f, "copy"), NULL), NACRE_NOT_FOUND);
 }
 
+#define LARGE 20000u
+
+/* A value of its letter, beyond the threshold of the value log. */
+static void put_large(struct fixture *f, const char *key, char letter)
+{
+    static char bytes[LARGE];
+    memset(bytes, letter, sizeof bytes);
+    assert_ok(nacre_put(f->collection, text(key), (nacre_slice){ bytes, sizeof bytes }, NULL));
+}
+
+static bool strike_in_file(const char *path, const char *run)
+{
+    uint8_t *bytes;
+    size_t size = file_read_all(path, &bytes);
+    const uint8_t *at = memmem(bytes, size, run, LARGE);
+    if (at) {
+        FILE *file = fopen(path, "r+b");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, (long)(at - bytes) + LARGE / 2, SEEK_SET), 0);
+        assert_int_equal(fwrite("\1\2\3\4", 1, 4, file), 4);
+        assert_int_equal(fclose(file), 0);
+    }
+    free(bytes);
+    return at != NULL;
+}
+
+/* Four bytes in the middle of the one value of the letter, which may lie in any value file. */
+static void strike_value(const struct fixture *f, char letter)
+{
+    char folder[200], path[500], run[LARGE];
+    bool struck = false;
+    snprintf(folder, sizeof folder, "%s/values", f->path);
+    memset(run, letter, sizeof run);
+    DIR *directory = opendir(folder);
+    assert_non_null(directory);
+    for (struct dirent *entry; !struck && (entry = readdir(directory)) != NULL;) {
+        if (strstr(entry->d_name, ".val")) {
+            snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+            struck = strike_in_file(path, run);
+        }
+    }
+    closedir(directory);
+    assert_true(struck);
+}
+
+/* The letter of each value in the restored backup. */
+static void expect_large(struct fixture *f, uint64_t id, const char *keys, const char *letters)
+{
+    nacre_options options = NACRE_OPTIONS_INIT;
+    nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
+    nacre_store *store;
+    nacre_collection *c;
+    directory_remove(beside(f, "copy"));
+    assert_ok(nacre_restore(beside(f, "backups"), id, beside(f, "copy"), NULL));
+    assert_ok(nacre_open(beside(f, "copy"), &options, &store));
+    assert_ok(nacre_verify(store, &report));
+    assert_ok(nacre_collection_open(store, "test", &c));
+    for (size_t i = 0; keys[i]; i++) {
+        nacre_value value;
+        assert_ok(nacre_get(c, (nacre_slice){ &keys[i], 1 }, NULL, &value));
+        assert_true(value.slice.size == LARGE && ((const char *)value.slice.data)[LARGE / 2] == letters[i]);
+        nacre_value_release(&value);
+    }
+    nacre_collection_close(c);
+    assert_ok(nacre_close(store));
+}
+
+static void expect_refused(struct fixture *f)
+{
+    uint64_t id = 0;
+    assert_code(nacre_backup(f->store, beside(f, "backups"), NULL, &id), NACRE_CORRUPT);
+    assert_non_null(strstr(nacre_last_error(), ".val"));
+    assert_code(nacre_restore(beside(f, "backups"), 0, beside(f, "copy"), NULL), NACRE_NOT_FOUND);
+}
+
+static void a_damaged_value_is_refused_by_a_backup_and_named(void **state)
+{
+    struct fixture *f = *state;
+    put_large(f, "a", 'A');
+    put_large(f, "b", 'B');
+    put_large(f, "c", 'C');
+    put_large(f, "d", 'D');
+    assert_ok(nacre_flush(f->collection));
+    strike_value(f, 'C');
+    expect_refused(f);
+    fixture_reopen(f); /* now its file is sealed */
+    expect_refused(f);
+}
+
+/* As the loss of power leaves an append whose record was not durable. */
+static void a_damaged_value_that_nothing_points_to_spoils_no_backup(void **state)
+{
+    struct fixture *f = *state;
+    put_large(f, "a", 'A');
+    put_large(f, "b", 'B');
+    put_large(f, "a", 'C');
+    assert_ok(nacre_flush(f->collection));
+    strike_value(f, 'A');
+    expect_large(f, make_backup(f), "ab", "CB");
+    fixture_reopen(f);
+    expect_large(f, make_backup(f), "ab", "CB");
+}
+
+/* What lies only where nothing was flushed is looked at, too: a reader brings nothing to segments. */
+static void a_damaged_value_that_only_the_log_points_to_is_refused_by_a_backup(void **state)
+{
+    struct fixture *f = *state;
+    nacre_options options = f->options;
+    uint64_t id = 0;
+    nacre_store *reader;
+    put_large(f, "a", 'A');
+    put_large(f, "b", 'B');
+    options.read_only = true;
+    assert_ok(nacre_open(f->path, &options, &reader));
+    strike_value(f, 'B');
+    assert_code(nacre_backup(reader, beside(f, "backups"), NULL, &id), NACRE_CORRUPT);
+    assert_non_null(strstr(nacre_last_error(), ".val"));
+    assert_ok(nacre_close(reader));
+}
+
+static void a_value_file_that_was_cut_is_refused_by_a_backup(void **state)
+{
+    struct fixture *f = *state;
+    char folder[200], path[300];
+    uint8_t *bytes;
+    put_large(f, "a", 'A');
+    put_large(f, "b", 'B');
+    fixture_reopen(f);
+    assert_ok(nacre_flush(f->collection));
+    fixture_close(f);
+    snprintf(folder, sizeof folder, "%s/values", f->path);
+    directory_last(folder, ".val", path, sizeof path);
+    size_t size = file_read_all(path, &bytes);
+    free(bytes);
+    assert_int_equal(truncate(path, (off_t)(64 + (size - 64) / 2)), 0); /* the two records are of one size */
+    fixture_open(f);
+    expect_refused(f);
+}
+
 static void what_must_not_be_written_over_is_not(void **state)
 {
     struct fixture *f = *state;
@@ -423,6 +562,10 @@ int main(void)
         TEST(damage_in_any_file_of_a_backup_is_named_and_never_restored),
         TEST(a_backup_that_cannot_be_read_is_listed_so_and_spoils_no_other),
         TEST(a_damaged_segment_is_refused_by_a_backup_and_named),
+        TEST(a_damaged_value_is_refused_by_a_backup_and_named),
+        TEST(a_damaged_value_that_nothing_points_to_spoils_no_backup),
+        TEST(a_damaged_value_that_only_the_log_points_to_is_refused_by_a_backup),
+        TEST(a_value_file_that_was_cut_is_refused_by_a_backup),
         TEST(what_must_not_be_written_over_is_not),
         TEST(writes_of_level_memory_are_in_a_checkpoint_and_a_backup),
         TEST(an_empty_store_is_copied_too),
