@@ -314,14 +314,17 @@ static bool has_values(struct tree *tree)
 }
 
 /* Only when all that is dead has been dropped is it known which value files hold garbage: so pieces are gone over again, of which those are
-   rewritten that point into such a file. */
+   rewritten that point into such a file. The files that are written to are sealed before, or they would keep their garbage: those of a tree without values only
+   where they have some, so that files do not become small for nothing. */
 int tree_compact(struct tree *tree, nacre_slice begin, nacre_slice end)
 {
+    struct value_log *values = tree->env->segments->values;
     int status = compact_once(tree, begin, end);
-    if (status != NACRE_OK || !has_values(tree)) {
+    if (status != NACRE_OK || !values) {
         return status;
     }
-    value_log_rotate(tree->env->segments->values);
-    status = value_log_prepare(tree->env->segments->values);
-    return status == NACRE_OK ? compact_once(tree, begin, end) : status;
+    bool again = has_values(tree);
+    bool rotated = value_log_rotate_garbage(values, again ? 0 : COMPACT_GARBAGE);
+    status = again || rotated ? value_log_prepare(values) : NACRE_OK;
+    return status == NACRE_OK && again ? compact_once(tree, begin, end) : status;
 }

@@ -208,15 +208,27 @@ int value_log_append(struct value_log *log, enum value_stream stream, uint32_t c
     return NACRE_OK;
 }
 
-void value_log_rotate(struct value_log *log)
+bool value_log_rotate_garbage(struct value_log *log, unsigned percent)
 {
+    bool any = false;
     pthread_mutex_lock(&log->lock);
     for (size_t i = 0; i < VALUE_STREAMS; i++) {
-        if (log->active[i] && atomic_load_explicit(&log->active[i]->end, memory_order_relaxed) > VALUE_HEADER_BYTES) {
-            value_file_retire(log->active[i]);
+        struct value_file *file = log->active[i];
+        uint64_t bytes = file ? atomic_load_explicit(&file->end, memory_order_relaxed) - VALUE_HEADER_BYTES : 0;
+        uint64_t live = file ? atomic_load_explicit(&file->usage.live_bytes, memory_order_relaxed) : 0;
+        uint64_t garbage = live < bytes ? bytes - live : 0;
+        if (bytes > 0 && (double)garbage * 100 >= (double)percent * (double)bytes) {
+            value_file_retire(file);
+            any = true;
         }
     }
     pthread_mutex_unlock(&log->lock);
+    return any;
+}
+
+void value_log_rotate(struct value_log *log)
+{
+    (void)value_log_rotate_garbage(log, 0);
 }
 
 /* ---- open and close ---- */

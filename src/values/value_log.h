@@ -63,6 +63,9 @@ int value_log_recover(struct value_log *);
 int value_log_prepare(struct value_log *);
 /* The active files get no more values: with value_log_prepare, all that was appended before is in sealed files. */
 void value_log_rotate(struct value_log *);
+/* The same of those active files alone of whose records at least `percent` are garbage as far as segments know (value_usage.h): what only memtables
+   point to counts as such. Whether there was one. */
+bool value_log_rotate_garbage(struct value_log *, unsigned percent);
 /* Removes files that are unused; only after the manifest that no longer needs them is durable (who lets go of a reference sees to that).
    Any thread, one at a time. */
 int value_log_remove_unused(struct value_log *);

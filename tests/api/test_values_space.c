@@ -1,6 +1,7 @@
 /* Space of the value log: overwrites, deletes and drops give it back by themselves within the bound of docs/limits.md, and no value is lost on the way,
    whatever fails and whenever the power goes. */
 #include "base/clock.h"
+#include "support/directory.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
 #include <unistd.h>
@@ -416,6 +417,59 @@ static void a_compaction_leaves_little_but_what_is_live(void **state)
     end(&s);
 }
 
+static uint64_t values_on_disk(const struct space *s)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/values", s->path);
+    return directory_bytes(path);
+}
+
+/* Also out of the file that takes the writes, which was never full, with no opening in between. */
+static void what_was_deleted_is_gone_from_the_disk_after_a_compaction(void **state)
+{
+    const nacre_slice all = { NULL, 0 };
+    struct space s;
+    (void)state;
+    begin(&s, false);
+    assert_ok(nacre_tune(s.store, "value_file_bytes", "16777216"));
+    reopen(&s);
+    for (unsigned key = 0; key < KEYS; key++) {
+        put_one(&s, 0, key);
+    }
+    assert_ok(nacre_flush(s.collections[0]));
+    assert_true(gauge(&s, "value_log_bytes") > FILE_BYTES);
+    assert_ok(nacre_delete_prefix(s.collections[0], text("key-"), NULL));
+    assert_ok(nacre_compact(s.collections[0], all, all));
+    assert_ok(nacre_reclaim(s.store));
+    for (unsigned i = 0; i < 400 && gauge(&s, "value_log_bytes") > 0; i++) {
+        clock_sleep_ns(5000000); /* the housekeeper may be at it */
+    }
+    assert_int_equal(gauge(&s, "value_log_bytes"), 0);
+    put_one(&s, 1, 0); /* goes into the file that was made ready */
+    assert_true(values_on_disk(&s) <= 2 * 16777216);
+    assert_true(has_version(&s, 1, 0, 1, NULL));
+    end(&s);
+}
+
+/* Files with some garbage stay as they are: compactions that find none do not begin new ones. */
+static void compactions_without_garbage_go_on_in_the_file_there_is(void **state)
+{
+    const nacre_slice all = { NULL, 0 };
+    struct space s;
+    (void)state;
+    begin(&s, false);
+    put_one(&s, 0, 0);
+    assert_ok(nacre_flush(s.collections[0]));
+    uint64_t files = gauge(&s, "value_log_files");
+    for (unsigned key = 1; key < 6; key++) {
+        put_one(&s, 0, key);
+        assert_ok(nacre_flush(s.collections[0]));
+        assert_ok(nacre_compact(s.collections[1], all, all)); /* which has no values */
+    }
+    assert_int_equal(gauge(&s, "value_log_files"), files);
+    end(&s);
+}
+
 static void a_pause_holds_draining_and_an_opening_goes_on_with_it(void **state)
 {
     struct space s;
@@ -637,6 +691,8 @@ int main(void)
         cmocka_unit_test(a_dropped_collection_gives_its_values_back),
         cmocka_unit_test(expired_values_come_back_after_the_next_opening),
         cmocka_unit_test(a_compaction_leaves_little_but_what_is_live),
+        cmocka_unit_test(what_was_deleted_is_gone_from_the_disk_after_a_compaction),
+        cmocka_unit_test(compactions_without_garbage_go_on_in_the_file_there_is),
         cmocka_unit_test(a_pause_holds_draining_and_an_opening_goes_on_with_it),
         cmocka_unit_test(checkpoints_beside_draining_open_as_the_store_was),
         cmocka_unit_test(a_power_cut_at_any_point_loses_no_value),
