@@ -290,7 +290,9 @@ static int copy_values(struct backup_run *run, struct picture_file *file, const 
     if (status != NACRE_OK || there) {
         return status == NACRE_OK ? add_again(run, known) : status;
     }
-    status = copy_checked(run, file, from, aside);
+    /* One that the writer in another process seals meanwhile is cut behind its last value. */
+    status = run->store->read_only && !file->immutable ? copier_copy(&run->copier, from, aside, file->most)
+                                                       : copy_checked(run, file, from, aside);
     if (status == NACRE_OK) {
         status = backup_check_values(&run->picture, file, &run->incoming, aside);
     }

@@ -3,6 +3,8 @@
 #include "support/model.h"
 #include "support/store_fixture.h"
 #include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static char *beside(const struct fixture *f, const char *name)
@@ -454,6 +456,55 @@ static void a_value_file_that_was_cut_is_refused_by_a_backup(void **state)
     expect_refused(f);
 }
 
+struct writing {
+    struct fixture *fixture;
+    atomic_bool done;
+};
+
+/* Overwrites, so that merges drop and move values. */
+static void *write_large(void *context)
+{
+    struct writing *w = context;
+    for (unsigned i = 0; !atomic_load(&w->done); i++) {
+        char key[2] = { (char)('a' + i % 7), 0 };
+        put_large(w->fixture, key, (char)('A' + i % 26));
+        if (i % 40 == 39) {
+            assert_ok(nacre_flush(w->fixture->collection));
+        }
+    }
+    return NULL;
+}
+
+static void values_that_are_written_while_a_backup_is_made_are_not_taken_for_damage(void **state)
+{
+    struct fixture *f = *state;
+    nacre_options options = f->options;
+    struct writing w = { .fixture = f };
+    pthread_t thread;
+    nacre_store *reader;
+    assert_ok(nacre_tune(f->store, "value_file_bytes", "1048576"));
+    fixture_reopen(f);
+    put_large(f, "a", 'A');
+    options.read_only = true;
+    assert_ok(nacre_open(f->path, &options, &reader));
+    assert_int_equal(pthread_create(&thread, NULL, write_large, &w), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t id = 0;
+        assert_ok(nacre_backup(f->store, beside(f, "backups"), NULL, &id));
+        if (i % 4 == 0) {
+            expect_large(f, id, "", "");
+        }
+        assert_ok(nacre_refresh(reader));
+        int status = nacre_backup(reader, beside(f, "backups"), NULL, &id);
+        if (status != NACRE_BUSY) {
+            assert_ok(status);
+        }
+    }
+    atomic_store(&w.done, true);
+    pthread_join(thread, NULL);
+    assert_ok(nacre_close(reader));
+}
+
 static void what_must_not_be_written_over_is_not(void **state)
 {
     struct fixture *f = *state;
@@ -566,6 +617,7 @@ int main(void)
         TEST(a_damaged_value_that_nothing_points_to_spoils_no_backup),
         TEST(a_damaged_value_that_only_the_log_points_to_is_refused_by_a_backup),
         TEST(a_value_file_that_was_cut_is_refused_by_a_backup),
+        TEST(values_that_are_written_while_a_backup_is_made_are_not_taken_for_damage),
         TEST(what_must_not_be_written_over_is_not),
         TEST(writes_of_level_memory_are_in_a_checkpoint_and_a_backup),
         TEST(an_empty_store_is_copied_too),
