@@ -1321,7 +1321,8 @@ typedef struct nacre_backup_options {
     }
 
 /* Copies the store at one point into a directory of backups, while reads and writes go on. Files that are in the
-   directory already, from a backup before, are not copied again. Each copied segment is checked, block by block.
+   directory already, from a backup before, are not copied again. Each copied segment is checked, block by block, and each
+   value that is copied.
    directory: made where there is none (its parent must exist); may be on another disk; of one store or of several.
    options: NULL for the defaults. id: gets the backup's number, from 1 on, greater than any that
    a backup there ever had; may be NULL.
