@@ -258,9 +258,7 @@ static void readers_and_the_maker_of_the_index_run_together(void **state)
         for (int i = 0; i < 3; i++)
             assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_true(segment_has_index(s));
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
+        fixture_close_with(&f, &m, s);
     }
 }
 
