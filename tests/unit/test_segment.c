@@ -222,7 +222,7 @@ static void *read_all(void *argument)
     for (int i = 0; i < 4000; i++) {
         const struct entry *e = &m->items[below(&random, m->count)];
         struct lookup lookup = lookup_of(e->key, e->sequence);
-        struct entry found;
+        struct entry found = { 0 }; /* only kinds that hold vectors say whether it has one */
         struct pin pin;
         s->kind->prefetch(s->reader, &lookup);
         assert_int_equal(s->kind->get(s->reader, &lookup, &found, &pin), NACRE_OK);
