@@ -1,6 +1,6 @@
 /* What the tests of damage to whole stores share: a store with a collection of each kind and a mixed one, written batch by batch so that each of its
    states is known; some batches are in segments, the last in the log alone. And the list of its files. Who includes it says how many BATCHES there
-   are, of which the last are LOGGED, and how many files there may be, FILES_MAX. */
+   are, of which the last are LOGGED. */
 #ifndef NACRE_TESTS_HISTORY_FIXTURE_H
 #define NACRE_TESTS_HISTORY_FIXTURE_H
 #include "support/mixed.h"
@@ -10,6 +10,7 @@
 
 #define COMPACTED (BATCHES - LOGGED - 59) /* so many batches are in segments that a compaction made */
 #define FLUSHED   (BATCHES - LOGGED)
+#define FILES_MAX 256
 
 static struct model states[BATCHES + 1]; /* after so many batches */
 static nacre_os *disk;                   /* a copy, which is damaged */

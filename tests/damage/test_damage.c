@@ -3,7 +3,6 @@
    names the file. Never a wrong answer. Side files never even cost an answer. NACRE_TEST_SCALE looks at more places. */
 #define BATCHES         260
 #define LOGGED          40 /* the last of them are in the log alone */
-#define FILES_MAX       64
 #define EACH_BYTE_UP_TO 256
 #include "history_fixture.h"
 #include "os/os.h"

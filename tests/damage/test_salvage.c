@@ -3,7 +3,6 @@
    key ever has a value that it never had; the damaged store is not touched. NACRE_TEST_SCALE looks at more places. */
 #define BATCHES           220
 #define LOGGED            30 /* the last of them are in the log alone */
-#define FILES_MAX         256
 #define KEYS_OF_A_BLOCK   64
 #define TABLE_BYTES_LEAST 160 /* and the footer */
 #include "history_fixture.h"
