@@ -45,8 +45,9 @@ static const char bench_text[] =
     "on "
     "the disk, before and after.\n\n"
     "Keys have 16 bytes, values do not compress, and every value that is read is checked. Fills begin with an empty "
-    "collection `bench`; without --store they work in a directory of their own under TMPDIR, which is removed at the "
-    "end. One thread works, at level os, unless --threads and --durability say otherwise.";
+    "collection `bench`; one that holds what no bench put there is left alone, with an error. Without --store, also "
+    "where NACRE_STORE is set, they work in a directory of their own under TMPDIR, which is removed at the end. One "
+    "thread works, at level os, unless --threads and --durability say otherwise.";
 
 static const char grep_text[] =
     "Prints the keys of a collection of kind strings in which PATTERN matches, in their order. The syntax is that of "
@@ -173,7 +174,8 @@ const struct command command_table[] = {
       "store the entries of a file", import_text, run_import },
     { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
       "write entries to a file that import reads",
-      "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete. The format is "
+      "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete, but "
+      "for a pipe or a device, which is written as it stands. The format is "
       "tsv, or jsonl where the name ends so or --format says so; of vectors jsonl. Times to live are not written.",
       run_export },
 
