@@ -110,7 +110,7 @@ expect 0 delete sums "$(printf 'bad\tkey')"
 expect 0 put sums "$long" abc
 expect 0 merge sums "$long" 1
 expect 2 scan sums --prefix 0
-blames "scan: key '$(printf '%064d' 0)...': "
+blames "scan: key '$(printf '%064d' 0)'...: "
 nacre create values --value-log-threshold 100
 nacre put values large "$(printf '%05000d' 0)"
 nacre flush values
