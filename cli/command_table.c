@@ -218,7 +218,10 @@ const struct command command_table[] = {
       "bars. Where the output is no terminal it prints a block, or with --json an object, per look. --json is what "
       "nacre_stats gives.",
       run_stats },
-    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus", NULL,
+    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus",
+      "Where a program has the store open for writing, it is asked for its own figures, as by `stats`, and nacre_live "
+      "is 1. Where none does, or it does not answer, nacre_live is 0 and the store is opened read-only: sizes and "
+      "levels are those of the store, and counters are this command's own.",
       run_metrics },
     { "Looking inside", "verify", "", 0, 0, 0, "read every file and check it",
       "Changes nothing. Damage is named by file and offset, and ends the command with 2.", run_verify },

@@ -1,24 +1,9 @@
-/* metrics, verify, dump, salvage. */
+/* verify, dump, salvage. */
 #include "print.h"
 #include "session.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
-
-int run_metrics(const struct arguments *arguments)
-{
-    struct session session;
-    char *text = NULL;
-    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
-        return RESULT_ERROR;
-    }
-    int status = nacre_metrics(session.store, &text);
-    if (status == NACRE_OK) {
-        fputs(text, stdout);
-    }
-    nacre_free(text);
-    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status("metrics", status));
-}
 
 static void print_report_json(const nacre_verify_report *report)
 {
