@@ -78,7 +78,9 @@ static const char near_text[] =
     "nearest are found, on average; --exact finds all of them. --prefix, --begin, --end and --match search among some "
     "of the keys only, and as many come back as there are.\n\n"
     "--truth compares with the true neighbours, whose row numbers are the keys, as `import` of fvecs, bvecs and npy "
-    "makes them: prints the recall and the queries per second of one thread, and no entries. --limit N stops after N "
+    "makes them: prints the recall and the queries per second of one thread, and no entries. It is a file of ivecs, a "
+    "row "
+    "per query, with -k columns or more. --limit N stops after N "
     "queries. --explain tells how one search goes, layer by layer.\n\n"
     "Ends with 0 where an entry was found, 1 where none was, 2 after an error.";
 
