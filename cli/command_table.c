@@ -226,7 +226,10 @@ const struct command command_table[] = {
       "levels are those of the store, and counters are this command's own.",
       run_metrics },
     { "Looking inside", "verify", "", 0, 0, 0, "read every file and check it",
-      "Changes nothing. Damage is named by file and offset, and ends the command with 2.", run_verify },
+      "Changes nothing. Damage is named by file and offset, and ends the command with 2. The entries that it counts "
+      "are those "
+      "of segments; the log is read and checked record by record, but not counted.",
+      run_verify },
     { "Looking inside", "dump", "log|manifest|segment|values FILE", 2, 2, OPTION_BIT(LIMIT),
       "print what a file of the store says",
       "One JSON object per line. Where something is damaged it ends with 2, after the lines that can be read.",

@@ -39,6 +39,13 @@ int complain_key(const char *what, nacre_slice key, int status)
     return RESULT_ERROR;
 }
 
+int complain_salvage(const char *what, const char *path, int status)
+{
+    const char *detail = nacre_last_error();
+    return complain("%s: %s; `nacre salvage %s --to NEW` copies what can be read", what,
+                    detail[0] ? detail : nacre_status_text(status), path);
+}
+
 /* The length of the UTF-8 sequence at `at`, or 0 where there is no valid one: overlong forms, surrogates and what is beyond
    U+10FFFF are none. */
 static size_t sequence_length(const unsigned char *at, size_t left)

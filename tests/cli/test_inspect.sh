@@ -67,6 +67,18 @@ expect 0 verify --json
 [ "$(jq .damaged out)" -eq 0 ] || wrong "damage in a good store"
 [ "$(jq '.damage | length' out)" -eq 0 ] || wrong "damage in a good store"
 
+it "verify says that entries of the log are not in its count"
+expect 0 --store logged create files
+expect 0 --store logged put files key value
+expect 0 --store logged verify
+prints " 0 entries in segments (records in the log are checked, not counted): all good"
+expect 0 --store logged flush files
+expect 0 --store logged verify
+prints " 1 entries in segments "
+expect 0 --store logged backup logged.backup
+expect 0 --store logged backup logged.backup --verify
+grep -qx '[0-9]* files, [0-9.]* [KMi]*B: all good' out || wrong "entries of a backup"
+
 it "dump prints JSON lines of each kind of file"
 expect 0 put files logged now
 for kind in log manifest segment; do
