@@ -94,18 +94,11 @@ static int write_one(nacre_collection *collection, struct batch_op *op, const na
     return status;
 }
 
-static int put(nacre_collection *collection, struct batch_op *op, const nacre_write_options *options)
-{
-    int status = write_one(collection, op, options);
-    stats_add(&collection->store->stats, STATS_puts, status == NACRE_OK);
-    return status;
-}
-
 int nacre_put(nacre_collection *collection, nacre_slice key, nacre_slice value, const nacre_write_options *options)
 {
     int status = check_put(collection, key, value);
     struct batch_op op = { .code = BATCH_PUT, .key = key, .value = value };
-    return status == NACRE_OK ? put(collection, &op, options) : status;
+    return status == NACRE_OK ? write_one(collection, &op, options) : status;
 }
 
 static struct batch_op op_of_vector(const nacre_collection *collection, nacre_slice key, const float *vector,
@@ -124,7 +117,7 @@ int nacre_put_vector(nacre_collection *collection, nacre_slice key, const float 
         return status;
     }
     struct batch_op op = op_of_vector(collection, key, vector, value);
-    return put(collection, &op, options);
+    return write_one(collection, &op, options);
 }
 
 int nacre_merge(nacre_collection *collection, nacre_slice key, nacre_slice operand, const nacre_write_options *options)
@@ -136,9 +129,7 @@ int nacre_merge(nacre_collection *collection, nacre_slice key, nacre_slice opera
     uint8_t clock[OPERAND_CLOCK_BYTES];
     store_u64(clock, clock_wall_ms());
     struct batch_op op = { .code = BATCH_MERGE, .key = key, .head = slice_of(clock, sizeof clock), .value = operand };
-    status = write_one(collection, &op, options);
-    stats_add(&collection->store->stats, STATS_operands_put, status == NACRE_OK);
-    return status;
+    return write_one(collection, &op, options);
 }
 
 int nacre_delete(nacre_collection *collection, nacre_slice key, const nacre_write_options *options)
@@ -148,18 +139,14 @@ int nacre_delete(nacre_collection *collection, nacre_slice key, const nacre_writ
         return status;
     }
     struct batch_op op = { .code = BATCH_DELETE, .key = key };
-    status = write_one(collection, &op, options);
-    stats_add(&collection->store->stats, STATS_deletes, status == NACRE_OK);
-    return status;
+    return write_one(collection, &op, options);
 }
 
 static int delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end,
                         const nacre_write_options *options)
 {
     struct batch_op op = { .code = BATCH_DELETE_RANGE, .key = begin, .value = end };
-    int status = write_one(collection, &op, options);
-    stats_add(&collection->store->stats, STATS_range_deletes, status == NACRE_OK);
-    return status;
+    return write_one(collection, &op, options);
 }
 
 int nacre_delete_range(nacre_collection *collection, nacre_slice begin, nacre_slice end,

@@ -201,6 +201,33 @@ static void enter_file(struct walk *w, size_t index)
     w->ended = w->next_durable = false;
 }
 
+/* A log that is being written may have gone on since its files were listed. */
+static int has_grown(const struct walk *w, bool *grown)
+{
+    const struct replay *r = w->r;
+    uint32_t number = r->files[w->index].number;
+    struct wal_replay_report report = { 0 };
+    struct replay now = { .os = r->os, .directory = r->directory, .report = &report, .end = r->end };
+    *grown = false;
+    if (w->options->truncate || w->options->salvage) {
+        return NACRE_OK; /* nobody else writes */
+    }
+    int status = replay_load(&now, number, false);
+    *grown = status == NACRE_OK && file_after(&now, number, 0) < now.count;
+    replay_unload(&now);
+    return status;
+}
+
+/* The listed files end in a bad place: or, where the log has grown, just here. */
+static int find_growth(struct walk *w, bool *broken)
+{
+    bool grown = false;
+    int status = has_grown(w, &grown);
+    *broken = !grown;
+    w->finished = w->finished || grown; /* at the end record: a tail goes on from there */
+    return status;
+}
+
 /* Behind an end record: on to the next file, or the end of the log, or a bad place. */
 static int go_on(struct walk *w, bool *broken, struct bad_place *bad)
 {
@@ -214,8 +241,7 @@ static int go_on(struct walk *w, bool *broken, struct bad_place *bad)
     for (next = current + 1; next < r->count; next++) {
         if (!r->files[next].header_good || r->files[next].header.previous > r->files[current].number) {
             break_before(r, next, w->next_durable, bad);
-            *broken = true;
-            return NACRE_OK;
+            return find_growth(w, broken);
         }
     }
     if (w->next_durable) {
@@ -223,8 +249,7 @@ static int go_on(struct walk *w, bool *broken, struct bad_place *bad)
                                    .position = WAL_POSITION(r->files[current].number + 1, 0),
                                    .proven = true };
         describe(bad, "the log file after " WAL_FILE_NAME " is missing", r->files[current].number);
-        *broken = true;
-        return NACRE_OK;
+        return find_growth(w, broken);
     }
     w->finished = w->complete = true;
     return check_skipped(w, current + 1, r->count);

@@ -17,10 +17,11 @@ struct commit_run {
     struct table *inline_tables[TARGETS_INLINE], **tables;
     uint64_t first_sequence, last_sequence, ticket;
     wal_position end;
-    struct change_list changes; /* gathered while transactions are about */
-    uint64_t largest_table;     /* bytes of the largest memtable written to, unless it was sealed */
-    uint64_t began_waiting_ns;  /* for memory; 0: it did not */
-    uint64_t short_of_memory;   /* bytes that a memtable was refused; 0: none */
+    struct change_list changes;        /* gathered while transactions are about */
+    uint64_t largest_table;            /* bytes of the largest memtable written to, unless it was sealed */
+    uint64_t began_waiting_ns;         /* for memory; 0: it did not */
+    uint64_t short_of_memory;          /* bytes that a memtable was refused; 0: none */
+    uint64_t applied[BATCH_MERGE + 1]; /* operations by code */
     bool logged;
     bool frees; /* it deletes and does nothing else */
 };
@@ -216,12 +217,26 @@ static int apply(struct commit_run *run)
         struct table *table = table_of(run, op.collection, &owner);
         int one = apply_op(table->memtable, &op, sequence++);
         status = status == NACRE_OK ? one : status;
+        run->applied[op.code]++;
         table_note_hidden(table, owner, &op);
         if (op.code == BATCH_PUT || op.code == BATCH_MERGE) {
             gap_note_put(&owner->gaps, op.key);
         }
     }
     return status;
+}
+
+static void count_applied(nacre_store *store, const struct commit_run *run)
+{
+    static const enum stats_counter counters[] = { [BATCH_PUT] = STATS_puts,
+                                                   [BATCH_DELETE] = STATS_deletes,
+                                                   [BATCH_DELETE_RANGE] = STATS_range_deletes,
+                                                   [BATCH_MERGE] = STATS_operands_put };
+    for (unsigned code = BATCH_PUT; code <= BATCH_MERGE; code++) {
+        if (run->applied[code]) {
+            stats_add(&store->stats, counters[code], run->applied[code]);
+        }
+    }
 }
 
 /* Lets go of the tables; seals those that are full by now. */
@@ -304,6 +319,7 @@ int store_commit(nacre_store *store, const struct commit *given)
     }
     publish_applied(&store->publisher, run.ticket);
     status = finish(store, &run);
+    count_applied(store, &run);
     stats_add(&store->stats, STATS_commits, 1);
     stats_add(&store->stats, STATS_commit_bytes, commit.payload.size);
     if (run.logged && wal_wants_prepare(store->wal)) {

@@ -122,6 +122,7 @@ int collection_get(nacre_collection *collection, nacre_slice key, const nacre_sn
         status = give(collection, view, &lookup, &entry, &pin, value);
     }
     urcu_bp_read_unlock();
+    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
     get_watch_end(&watch, collection);
     return status;
 }
@@ -135,6 +136,7 @@ int collection_get_merged(nacre_collection *collection, nacre_slice key, const n
     struct view *view = view_at(collection, snapshot, &lookup.snapshot);
     int status = give_merged(collection, view, &lookup, own, value);
     urcu_bp_read_unlock();
+    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
     return status;
 }
 
@@ -159,6 +161,7 @@ int collection_get_vector(nacre_collection *collection, nacre_slice key, const n
         }
     }
     urcu_bp_read_unlock();
+    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
     get_watch_end(&watch, collection);
     return status;
 }
@@ -170,6 +173,7 @@ int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, 
 {
     struct lookup ahead[MULTI_GET_AHEAD];
     int worst = NACRE_OK;
+    uint64_t hits = 0;
     stats_add(&collection->store->stats, STATS_gets, count);
     urcu_bp_read_lock();
     uint64_t sequence;
@@ -190,9 +194,11 @@ int collection_multi_get(nacre_collection *collection, const nacre_slice *keys, 
                 status = give(collection, view, &ahead[i], &entry, &pin, &values[first + i]);
             }
             statuses[first + i] = status;
+            hits += status == NACRE_OK;
             worst = status != NACRE_OK && status != NACRE_NOT_FOUND ? status : worst;
         }
     }
     urcu_bp_read_unlock();
+    stats_add(&collection->store->stats, STATS_get_hits, hits);
     return worst;
 }

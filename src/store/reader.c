@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "store/event.h"
 #include "store/values.h"
+#include <stdio.h>
 
 #define REFRESH_TRIES     10u
 #define LOOK_AROUND_AFTER UINT64_C(1000000000) /* ns */
@@ -48,14 +49,21 @@ static void place_tail(nacre_store *store, const struct manifest_state *state)
     }
 }
 
-/* What was read is good if the manifest has not moved on past the log that was replayed. */
-static int check_floor(nacre_store *store, uint32_t floor)
+/* Reads the log. What was read is good, and what is missing is damage, if the manifest has not moved on past the log that was replayed. */
+static int replay_log(nacre_store *store, const struct manifest_state *state)
 {
-    int status = manifest_follow(store->manifest);
-    if (status == NACRE_OK && manifest_followed(store->manifest)->next_log_file != floor) {
-        status = fail(NACRE_BUSY, "%s: the writer pruned its log while it was read", store->path);
+    uint32_t floor = state->next_log_file;
+    int status = store_recover(store, state, false);
+    if (status != NACRE_OK && status != NACRE_CORRUPT && status != NACRE_NOT_FOUND) {
+        return status;
     }
-    return status;
+    char detail[512];
+    (void)snprintf(detail, sizeof detail, "%s", status == NACRE_OK ? "" : fail_detail());
+    int followed = manifest_follow(store->manifest);
+    if (followed == NACRE_OK && manifest_followed(store->manifest)->next_log_file != floor) {
+        return fail(NACRE_BUSY, "%s: the writer pruned its log while it was read", store->path);
+    }
+    return status == NACRE_OK ? followed : fail(status, "%s", detail);
 }
 
 /* Manifest, segments and log, as they are now. */
@@ -79,12 +87,11 @@ static int read_all(nacre_store *store)
     }
     if (status == NACRE_OK) {
         begin_tables(store, &state);
-        status = store_recover(store, &state, false);
+        status = replay_log(store, &state);
     }
     if (status == NACRE_OK) {
         place_tail(store, &state);
         reader->sequence = atomic_load_explicit(&store->last_sequence, memory_order_relaxed);
-        status = check_floor(store, state.next_log_file);
     }
     manifest_state_free(&state);
     return status;
@@ -127,7 +134,6 @@ void reader_close(nacre_store *store)
 static int replay_anew(nacre_store *store)
 {
     const struct manifest_state *state = manifest_followed(store->manifest);
-    uint32_t floor = state->next_log_file;
     int status = NACRE_OK;
     for (size_t i = 0; i < store->collection_count && status == NACRE_OK; i++) {
         nacre_collection *c = store->collections[i];
@@ -140,12 +146,11 @@ static int replay_anew(nacre_store *store)
         }
     }
     if (status == NACRE_OK) {
-        status = store_recover(store, state, false);
+        status = replay_log(store, state);
     }
     if (status == NACRE_OK) {
         place_tail(store, state);
         store->reader.sequence = atomic_load_explicit(&store->last_sequence, memory_order_relaxed);
-        status = check_floor(store, floor);
     }
     if (status != NACRE_OK) {
         store->reader.replay = true; /* the tables are not whole */

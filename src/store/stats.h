@@ -6,9 +6,9 @@
 
 /* name, text */
 #define STATS_COUNTERS(X) \
-    X(puts, "keys put") \
+    X(puts, "keys put, by calls, batches and transactions; what ingests take in is counted by ingest_entries") \
     X(deletes, "keys deleted") \
-    X(operands_put, "operands written by nacre_merge") \
+    X(operands_put, "operands of merges written") \
     X(range_deletes, "ranges and prefixes deleted") \
     X(commits, "batches and single writes committed") \
     X(commit_bytes, "bytes of committed payload") \

@@ -661,11 +661,61 @@ static void statistics_are_asked_for_while_all_goes_on(void **state)
     pthread_join(reader, NULL);
 }
 
+static void operations_are_counted_whatever_brings_them(void **state)
+{
+    struct fixture *f = *state;
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    nacre_collection *sums;
+    nacre_batch *batch;
+    nacre_txn *txn;
+    nacre_value value;
+    const uint8_t one[8] = { 1 };
+    options.merge_operator = "add64";
+    assert_ok(nacre_collection_create(f->store, "sums", &options, &sums));
+    put_many(f->collection, 0, 3, 10);
+    assert_ok(nacre_delete(f->collection, text("none"), NULL));
+    assert_ok(nacre_batch_create(&batch));
+    for (unsigned i = 0; i < 10; i++) {
+        char key[8] = { 'b', (char)('0' + i) };
+        assert_ok(nacre_batch_put(batch, f->collection, text(key), text("v")));
+    }
+    assert_ok(nacre_batch_delete(batch, f->collection, text("b0")));
+    assert_ok(nacre_batch_delete_range(batch, f->collection, text("c"), text("d")));
+    assert_ok(nacre_batch_merge(batch, sums, text("n"), (nacre_slice){ one, sizeof one }));
+    assert_ok(nacre_write(f->store, batch, NULL));
+    nacre_batch_free(batch);
+    assert_ok(nacre_txn_begin(f->store, NULL, &txn));
+    assert_ok(nacre_txn_put(txn, f->collection, text("t"), text("v")));
+    assert_ok(nacre_txn_commit(txn, NULL));
+    assert_int_equal(figure(f->store, "puts"), 3 + 10 + 1);
+    assert_int_equal(figure(f->store, "deletes"), 2);
+    assert_int_equal(figure(f->store, "range_deletes"), 1);
+    assert_int_equal(figure(f->store, "operands_put"), 1);
+
+    nacre_slice keys[] = { text("b1"), text("b0"), text("t") };
+    nacre_value values[3];
+    int statuses[3];
+    assert_ok(nacre_get(f->collection, text("t"), NULL, &value));
+    nacre_value_release(&value);
+    assert_code(nacre_get(f->collection, text("none"), NULL, &value), NACRE_NOT_FOUND);
+    assert_ok(nacre_get(sums, text("n"), NULL, &value));
+    nacre_value_release(&value);
+    assert_ok(nacre_flush(f->collection));
+    assert_ok(nacre_multi_get(f->collection, keys, 3, NULL, values, statuses));
+    for (unsigned i = 0; i < 3; i++) {
+        nacre_value_release(&values[i]);
+    }
+    assert_int_equal(figure(f->store, "gets"), 6);
+    assert_int_equal(figure(f->store, "get_hits"), 4);
+    nacre_collection_close(sums);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(operations_are_counted_whatever_brings_them),
         TEST(every_class_of_call_is_timed_and_its_percentiles_rise),
         TEST(without_statistics_nothing_is_timed_but_all_is_counted),
         TEST(memory_by_owner_adds_up_to_what_the_allocator_gave),

@@ -96,6 +96,46 @@ static void a_stretch_ends_where_it_is_told_to(void **state)
     os_memory_free(os);
 }
 
+/* The writer goes on over some files as soon as the first record is read. */
+struct growing {
+    struct reading reading;
+    struct wal *w;
+};
+
+static int check_and_grow(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
+{
+    struct growing *growing = context;
+    if (sequence == 1) {
+        append_range(growing->w, 101, 1000);
+        assert_int_equal(wal_sync(growing->w, wal_end(growing->w)), NACRE_OK);
+    }
+    return check_record(&growing->reading, begin, end, sequence, payload);
+}
+
+static void a_log_that_grows_while_it_is_replayed_is_whole(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk();
+    struct wal *w = open_log(os, FIRST_LOG_FILE, FILE_BYTES);
+    append_range(w, 1, 100);
+    struct growing growing = { .w = w };
+    struct wal_replay_report report;
+    struct wal_replay_options options = { .os = os, .directory = LOG_DIRECTORY };
+    if (wal_replay(&options, check_and_grow, &growing, &report) != NACRE_OK) {
+        fail_msg("wal_replay: %s", fail_detail());
+    }
+    assert_null(growing.reading.wrong);
+    assert_int_equal(report.damaged_regions, 0);
+    assert_true(growing.reading.last >= 100);
+    struct wal_tail *tail = new_tail(os, 0);
+    wal_tail_place(tail, report.end, report.ended);
+    assert_int_equal(follow(tail, &growing.reading), WAL_TAIL_WAITS);
+    assert_int_equal(growing.reading.count, 1000);
+    wal_tail_free(tail);
+    wal_close(w);
+    os_memory_free(os);
+}
+
 /* As another process may find it: each byte of a record that is missing yet ends the log for now. */
 static void a_record_that_is_half_there_is_the_end_for_now(void **state)
 {
@@ -207,6 +247,7 @@ int main(void)
         cmocka_unit_test(records_come_as_they_are_appended_over_many_files),
         cmocka_unit_test(a_visitor_that_stops_gets_the_same_record_again),
         cmocka_unit_test(a_stretch_ends_where_it_is_told_to),
+        cmocka_unit_test(a_log_that_grows_while_it_is_replayed_is_whole),
         cmocka_unit_test(a_record_that_is_half_there_is_the_end_for_now),
         cmocka_unit_test(a_file_that_was_used_again_is_gone),
         cmocka_unit_test(damage_before_what_is_known_to_be_durable_is_doubtful),
