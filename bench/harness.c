@@ -11,42 +11,6 @@
 #define STEPS_BETWEEN_CLOCKS 16
 #define SETTLE_LIMIT_SECONDS 180
 
-void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fflush(stdout);
-    fputs("nacre_bench: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    _exit(1);
-}
-
-void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (memory == NULL) {
-        die("no memory for %zu bytes", size);
-    }
-    return memory;
-}
-
-bool name_listed(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    if (list == NULL) {
-        return true;
-    }
-    for (const char *at = list; (at = strstr(at, name)) != NULL; at += length) {
-        bool begins = at == list || at[-1] == ',', ends = at[length] == '\0' || at[length] == ',';
-        if (begins && ends) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool wanted(const struct context *context, const char *workload)
 {
     const char *list = context->options->workloads;

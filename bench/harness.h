@@ -40,7 +40,6 @@ struct context {
     uint64_t least_version, greatest_version; /* that a value read may have */
 };
 
-bool name_listed(const char *list, const char *name); /* in a comma separated list; NULL lists everything */
 bool wanted(const struct context *context, const char *workload);
 
 void emit(const char *row, double value);

@@ -19,6 +19,8 @@
 #define CHILD_LIMIT_SECONDS 1800
 #define ARGUMENTS_MAX       64
 
+const char program_name[] = "nacre_bench";
+
 struct child {
     const char *engine, *group; /* NULL in the parent */
 };
@@ -52,10 +54,8 @@ static void list_all(void)
 
 static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
 {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
+    uint64_t value;
+    if (!number_parse(text, &value) || value < least || value > most) {
         die("--%s takes a number from %llu to %llu", option, (unsigned long long)least, (unsigned long long)most);
     }
     return value;
@@ -144,18 +144,6 @@ static void parse(int count, char **arguments, struct options *options, struct c
     if (optind != count || !(options->seconds > 0)) {
         fputs(usage, stderr);
         exit(2);
-    }
-}
-
-/* The names in a list must be known: a misspelt one would silently leave its rows out. */
-static void check_names(const char *list, const char *what, bool (*known)(const char *name))
-{
-    char copy[1024], *save = NULL;
-    snprintf(copy, sizeof copy, "%s", list == NULL ? "" : list);
-    for (char *name = strtok_r(copy, ",", &save); name != NULL; name = strtok_r(NULL, ",", &save)) {
-        if (!known(name)) {
-            die("there is no %s '%s' in this build (--list shows what there is)", what, name);
-        }
     }
 }
 

@@ -14,32 +14,9 @@
 #ifdef BENCH_WITH_NACRE
 #include "store.h"
 #endif
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fflush(stdout);
-    fputs("nacre_bench_strings: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    _exit(1);
-}
-
-void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (memory == NULL) {
-        die("no memory for %zu bytes", size);
-    }
-    return memory;
-}
+const char program_name[] = "nacre_bench_strings";
 
 struct taking_part {
     const struct peer *peer; /* NULL: not in this run */
@@ -50,7 +27,7 @@ static bool peer_wanted(const struct options *options, const struct peer *peer)
 {
     char version[64] = "";
     if (options->load_peers != NULL || (options->peers == NULL && !peer->by_default) ||
-        !option_listed(options->peers, peer->name)) {
+        !name_listed(options->peers, peer->name)) {
         return false;
     }
     peer->version(version, sizeof version);
@@ -107,7 +84,7 @@ static void load_store(struct store *store, const struct options *options, struc
         fprintf(stderr, "nacre: loading\n");
         store_load(store, results, options->live_lines);
     }
-    for (size_t query = 0; query < results->queries->count && option_listed(options->phases, "queries"); query++) {
+    for (size_t query = 0; query < results->queries->count && name_listed(options->phases, "queries"); query++) {
         store_warm(store, results, query); /* what searches keep in memory is part of the memory that is measured */
     }
     store_sizes(store, results, memory);
@@ -120,7 +97,7 @@ static void run_queries(const struct options *options, struct results *results)
     open_peers(list, options, results);
 #ifdef BENCH_WITH_NACRE
     struct store store;
-    bool queries = option_listed(options->phases, "queries");
+    bool queries = name_listed(options->phases, "queries");
     if (options->engine) {
         load_store(&store, options, results);
     }
@@ -139,10 +116,10 @@ static void run_queries(const struct options *options, struct results *results)
     close_peers(list);
 #ifdef BENCH_WITH_NACRE
     if (options->engine) {
-        if (option_listed(options->phases, "reads")) {
+        if (name_listed(options->phases, "reads")) {
             store_reads(&store, results);
         }
-        if (option_listed(options->phases, "writer") && !options->reuse) {
+        if (name_listed(options->phases, "writer") && !options->reuse) {
             store_beside_writer(&store, results, options->seconds);
         }
         store_close(&store);

@@ -2,7 +2,6 @@
 #include "options.h"
 #include "peer.h"
 #include "support.h"
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,53 +30,11 @@ static const char usage[] =
     "                     comes from one run of both sides\n"
     "  --list             the peers of this build\n";
 
-bool option_listed(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0')) {
-            return true;
-        }
-    }
-    return list == NULL;
-}
-
-/* A misspelt name would silently leave its rows out. */
-static void check_names(const char *list, const char *const *known, const char *what)
-{
-    char copy[1024], *rest = copy, *name;
-    if (list == NULL) {
-        return;
-    }
-    snprintf(copy, sizeof copy, "%s", list);
-    while ((name = strsep(&rest, ",")) != NULL) {
-        size_t i = 0;
-        while (known[i] != NULL && strcmp(known[i], name) != 0) {
-            i++;
-        }
-        if (known[i] == NULL) {
-            die("there is no %s '%s'", what, name);
-        }
-    }
-}
-
 static void list_peers(void)
 {
     for (size_t i = 0; peers[i] != NULL; i++) {
         printf("%s%s\n", peers[i]->name, peers[i]->by_default ? "" : " (where it is named)");
     }
-}
-
-static uint64_t number(const char *text)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0') {
-        die("'%s' is not a number", text);
-    }
-    return value;
 }
 
 static void set_option(struct options *options, int option)
@@ -96,10 +53,10 @@ static void set_option(struct options *options, int option)
         options->phases = optarg;
         break;
     case 'i':
-        options->limit_lines = number(optarg);
+        options->limit_lines = number_of(optarg);
         break;
     case 'm':
-        options->live_lines = number(optarg);
+        options->live_lines = number_of(optarg);
         break;
     case 's':
         options->seconds = strtod(optarg, NULL);
@@ -131,18 +88,25 @@ static void set_option(struct options *options, int option)
     }
 }
 
+static bool peer_known(const char *name)
+{
+    for (size_t i = 0; peers[i] != NULL; i++) {
+        if (strcmp(peers[i]->name, name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, "none") == 0;
+}
+
+static bool phase_known(const char *name)
+{
+    return name_listed("queries,reads,writer", name);
+}
+
 static void check_options(const struct options *options)
 {
-    static const char *const phases[] = { "queries", "reads", "writer", NULL };
-    const char *names[PEERS_MAX + 2];
-    size_t count = 0;
-    for (; peers[count] != NULL; count++) {
-        names[count] = peers[count]->name;
-    }
-    names[count++] = "none";
-    names[count] = NULL;
-    check_names(options->peers, names, "peer in this build");
-    check_names(options->phases, phases, "phase");
+    check_names(options->peers, "peer", peer_known);
+    check_names(options->phases, "phase", phase_known);
     if (!(options->seconds > 0)) {
         die("--seconds takes a number above 0");
     }

@@ -19,6 +19,5 @@ struct options {
 };
 
 void options_parse(struct options *options, int count, char **arguments);
-bool option_listed(const char *list, const char *name); /* NULL lists everything */
 
 #endif

@@ -9,18 +9,6 @@
 
 #define LINE_SIZE 4096
 
-static bool listed(const char *list, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0')) {
-            return true;
-        }
-    }
-    return list == NULL;
-}
-
 static char *copy_of(const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -61,7 +49,7 @@ void queries_read(struct queries *queries, const char *path, const char *only)
         }
         struct query *query = &queries->list[queries->count++];
         query_read(query, line, path);
-        if (!listed(only, query->id) && !listed(only, query->class_name)) {
+        if (!name_listed(only, query->id) && !name_listed(only, query->class_name)) {
             queries->count--;
         }
     }

@@ -3,30 +3,10 @@
 #include "generate.h"
 #include "support.h"
 #include "truth.h"
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("nacre_bench_vectors_data: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(1);
-}
-
-void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (memory == NULL) {
-        die("no memory for %zu bytes", size);
-    }
-    return memory;
-}
+const char program_name[] = "nacre_bench_vectors_data";
 
 int main(int count, char **arguments)
 {

@@ -170,15 +170,15 @@ bool inserts_run(const struct options *options, const struct dataset *dataset)
     for (size_t i = 0; engines[i] != NULL; i++) {
         nacre |= engine_takes_recall(engines[i]) && option_takes_engine(options, engines[i]);
     }
-    if (option_listed(options->phases, "inserts")) {
+    if (name_listed(options->phases, "inserts")) {
         whole &= insert_table(options, dataset, 0);
         whole &= insert_table(options, dataset, options->threads);
     }
 #ifdef BENCH_WITH_NACRE
-    if (nacre && option_listed(options->phases, "writers")) {
+    if (nacre && name_listed(options->phases, "writers")) {
         whole &= inserts_by_writers(options, dataset);
     }
-    if (nacre && option_listed(options->phases, "seals")) {
+    if (nacre && name_listed(options->phases, "seals")) {
         whole &= inserts_sealed(options);
     }
 #else

@@ -9,31 +9,11 @@
 #include "report.h"
 #include "searches.h"
 #include "support.h"
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-void die(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fflush(stdout);
-    fputs("nacre_bench_vectors: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    _exit(1);
-}
-
-void *allocate(size_t size)
-{
-    void *memory = calloc(1, size);
-    if (memory == NULL) {
-        die("no memory for %zu bytes", size);
-    }
-    return memory;
-}
+const char program_name[] = "nacre_bench_vectors";
 
 static bool search(const struct options *options, const struct dataset *dataset)
 {

@@ -3,7 +3,6 @@
 #include "engine.h"
 #include "support.h"
 #include "truth.h"
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,37 +34,19 @@ static const char usage[] =
     "  --tsv F            all figures, one a line\n"
     "  --list             the engines of this build\n";
 
-bool option_listed(const char *list, const char *name)
+bool option_takes_engine(const struct options *options, const struct engine *engine)
 {
-    size_t length = strlen(name);
-    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0')) {
+    return options->engines == NULL ? engine->by_default : name_listed(options->engines, engine->name);
+}
+
+static bool engine_known(const char *name)
+{
+    for (size_t i = 0; engines[i] != NULL; i++) {
+        if (strcmp(engines[i]->name, name) == 0) {
             return true;
         }
     }
-    return list == NULL;
-}
-
-bool option_takes_engine(const struct options *options, const struct engine *engine)
-{
-    return options->engines == NULL ? engine->by_default : option_listed(options->engines, engine->name);
-}
-
-/* A misspelt name would silently leave an engine out. */
-static void check_engines(const char *list)
-{
-    char copy[1024], *rest = copy, *name;
-    snprintf(copy, sizeof copy, "%s", list != NULL ? list : "");
-    while (list != NULL && (name = strsep(&rest, ",")) != NULL) {
-        size_t i = 0;
-        while (engines[i] != NULL && strcmp(engines[i]->name, name) != 0) {
-            i++;
-        }
-        if (engines[i] == NULL) {
-            die("there is no engine '%s' in this build", name);
-        }
-    }
+    return false;
 }
 
 static void list_engines(void)
@@ -77,34 +58,23 @@ static void list_engines(void)
     }
 }
 
-static size_t number(const char *text)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0') {
-        die("'%s' is not a number", text);
-    }
-    return (size_t)value;
-}
-
 static void take_figure(struct options *options, int option)
 {
     switch (option) {
     case 'r':
-        options->rows = number(optarg);
+        options->rows = number_of(optarg);
         break;
     case 'q':
-        options->queries = number(optarg);
+        options->queries = number_of(optarg);
         break;
     case 'k':
-        options->k = number(optarg);
+        options->k = number_of(optarg);
         break;
     case 'n':
-        options->runs = (unsigned)number(optarg);
+        options->runs = (unsigned)number_of(optarg);
         break;
     case 't':
-        options->threads = (unsigned)number(optarg);
+        options->threads = (unsigned)number_of(optarg);
         break;
     case 's':
         options->seconds = strtod(optarg, NULL);
@@ -157,7 +127,7 @@ static void take_option(struct options *options, int option)
 
 static void check_options(const struct options *options)
 {
-    check_engines(options->engines);
+    check_names(options->engines, "engine", engine_known);
     if (options->k == 0 || options->k > TRUTH_NEIGHBORS) {
         die("--k takes 1 to %d", TRUTH_NEIGHBORS);
     }

@@ -10,11 +10,6 @@
 
 struct engine;
 
-#define RUNS_MAX    9
-#define THREADS_MAX 64
-
-struct engine;
-
 enum bench_mode { MODE_SEARCH, MODE_INSERT, MODE_FILTER };
 
 struct options {
@@ -33,8 +28,6 @@ struct options {
 };
 
 void options_parse(struct options *options, int count, char **arguments);
-bool option_listed(const char *list, const char *name); /* NULL lists everything */
-
 bool option_takes_engine(const struct options *options, const struct engine *engine);
 
 #endif

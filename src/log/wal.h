@@ -95,6 +95,8 @@ struct wal_replay_options {
     wal_position end;       /* 0, or: nothing at or behind it is looked at (a log that is being written: its wal_end) */
     bool truncate;          /* false for read-only opens: not a byte is written */
     bool salvage;
+    bool
+        keep_all; /* with salvage: also what stands behind a place that may be a torn one, which counts as damage then */
     void (*damaged)(void *context, wal_position at, uint64_t bytes,
                     const char *text); /* salvage: each damaged place; bytes 0: not known; may be NULL */
     /* Asked about each good record before it is visited: NACRE_CORRUPT when something it speaks of is not there. Then the record is as good as

@@ -395,7 +395,8 @@ static int judge(struct walk *w, const struct bad_place *bad)
     if (status != NACRE_OK) {
         return status;
     }
-    if (bad->proven || durable > bad->position) {
+    bool goes_on = w->options->keep_all && records > 0 && !bad->hollow;
+    if (bad->proven || durable > bad->position || goes_on) {
         if (is_good_by_now(w, bad)) {
             return NACRE_OK; /* the walk stands before it still */
         }

@@ -46,7 +46,9 @@ static int pass_doubt(void *context)
 static int lose_ranges(struct rebuilding *r, const struct wreck *w)
 {
     const struct segment_properties *p = &w->properties;
-    struct lost_part lost = { .what = "range deletes", .has_after = true, .has_before = !p->greatest_open };
+    struct lost_part lost = { .what = "range deletes",
+                              .has_after = w->has_properties,
+                              .has_before = w->has_properties && !p->greatest_open };
     lost.after = buffer_slice(&p->smallest);
     lost.before = buffer_slice(&p->greatest);
     return r->watch->lost(r->watch->context, &lost);

@@ -240,6 +240,7 @@ static int read_log(struct log_copy *copy)
                                           .from = least_position(s),
                                           .clean_end = s->manifest.whole ? s->manifest.state.clean_log_end : 0,
                                           .salvage = true,
+                                          .keep_all = true,
                                           .damaged = note_damage };
     status = wal_replay(&options, visit, copy, &s->log);
     bool damaged =

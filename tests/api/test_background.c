@@ -36,30 +36,6 @@ static void put_many(nacre_collection *collection, unsigned begin, unsigned end)
     }
 }
 
-static uint64_t gauge(struct fixture *f, const char *name)
-{
-    char *json, key[64];
-    assert_ok(nacre_stats(f->store, &json));
-    snprintf(key, sizeof key, "\"%s\":", name);
-    const char *at = strstr(json, key);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(key), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
-static void wait_for(struct fixture *f, const char *name, uint64_t value)
-{
-    for (unsigned i = 0; gauge(f, name) != value; i++) {
-        if (i == 20000) {
-            fprintf(stderr, "%s is %llu, not %llu\n", name, (unsigned long long)gauge(f, name),
-                    (unsigned long long)value);
-            assert_true(i < 20000);
-        }
-        clock_sleep_ns(1000000);
-    }
-}
-
 static void hold_a_build(nacre_collection *toys)
 {
     put_many(toys, 0, 50);
@@ -69,24 +45,38 @@ static void hold_a_build(nacre_collection *toys)
     }
 }
 
+/* Of the ordered collection. */
+static void flush_until_merged(struct fixture *f)
+{
+    uint64_t before = stat_of(f->store, "merges");
+    for (unsigned flush = 0; flush < 4; flush++) {
+        put_many(f->collection, 0, 500);
+        assert_ok(nacre_flush(f->collection));
+    }
+    for (unsigned k = 0; stat_of(f->store, "merges") == before; k++) {
+        assert_true(k < 20000);
+        clock_sleep_ns(1000000);
+    }
+}
+
 static void flushes_and_quick_steps_go_on_beside_a_long_build(void **state)
 {
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof thread_counts / sizeof thread_counts[0]; i++) {
         nacre_collection *toys = open_held(f, thread_counts[i]);
         hold_a_build(toys);
-        wait_for(f, "quick_indexes_built", 1);
-        assert_int_equal(gauge(f, "index_builds_running"), 1);
+        wait_for_stat(f->store, "quick_indexes_built", 1);
+        assert_int_equal(stat_of(f->store, "index_builds_running"), 1);
         put_many(toys, 50, 100);
         assert_ok(nacre_seal(toys)); /* the flush is the workers' */
         put_many(f->collection, 0, 50);
         assert_ok(nacre_seal(f->collection));
-        wait_for(f, "sealed_bytes", 0);
-        wait_for(f, "quick_indexes_built", 2);
+        wait_for_stat(f->store, "sealed_bytes", 0);
+        wait_for_stat(f->store, "quick_indexes_built", 2);
         assert_int_equal(toy_index_watch.full, 0);
         toy_index_watch.hold = false;
-        wait_for(f, "missing_indexes", 0);
-        assert_int_equal(gauge(f, "background_errors"), 0);
+        wait_for_stat(f->store, "missing_indexes", 0);
+        assert_int_equal(stat_of(f->store, "background_errors"), 0);
         nacre_collection_close(toys);
     }
 }
@@ -98,15 +88,7 @@ static void merges_of_others_go_on_beside_a_long_build(void **state)
     for (size_t i = 0; i < sizeof thread_counts / sizeof thread_counts[0]; i++) {
         nacre_collection *toys = open_held(f, thread_counts[i]);
         hold_a_build(toys);
-        uint64_t before = gauge(f, "merges");
-        for (unsigned flush = 0; flush < 4; flush++) {
-            put_many(f->collection, 0, 500);
-            assert_ok(nacre_flush(f->collection));
-        }
-        for (unsigned k = 0; gauge(f, "merges") == before; k++) {
-            assert_true(k < 20000);
-            clock_sleep_ns(1000000);
-        }
+        flush_until_merged(f);
         assert_true(toy_index_watch.holding);
         toy_index_watch.hold = false;
         nacre_collection_close(toys);
@@ -122,10 +104,10 @@ static void hold_a_merge(struct fixture *f, nacre_collection *toys)
         put_many(toys, i * 50, i * 50 + 50);
         assert_ok(nacre_flush(toys));
         if (i < 3) {
-            wait_for(f, "missing_indexes", 0);
+            wait_for_stat(f->store, "missing_indexes", 0);
         }
     }
-    for (unsigned k = 0; gauge(f, "merges_running") == 0 || !toy_index_watch.holding; k++) {
+    for (unsigned k = 0; stat_of(f->store, "merges_running") == 0 || !toy_index_watch.holding; k++) {
         assert_true(k < 20000);
         clock_sleep_ns(1000000);
     }
@@ -142,19 +124,12 @@ static void short_merges_go_on_beside_one_that_makes_an_index(void **state)
             put_many(toys, 200 + flush * 50, 250 + flush * 50);
             assert_ok(nacre_flush(toys));
         }
-        wait_for(f, "merges", 1);
-        for (unsigned flush = 0; flush < 4; flush++) {
-            put_many(f->collection, 0, 500);
-            assert_ok(nacre_flush(f->collection));
-        }
-        for (unsigned k = 0; gauge(f, "merges") == 1; k++) {
-            assert_true(k < 20000);
-            clock_sleep_ns(1000000);
-        }
+        wait_for_stat(f->store, "merges", 1);
+        flush_until_merged(f);
         assert_true(toy_index_watch.holding);
         toy_index_watch.hold = false;
-        wait_for(f, "missing_indexes", 0);
-        assert_int_equal(gauge(f, "background_errors"), 0);
+        wait_for_stat(f->store, "missing_indexes", 0);
+        assert_int_equal(stat_of(f->store, "background_errors"), 0);
         nacre_collection_close(toys);
     }
 }
@@ -167,15 +142,15 @@ static void a_pause_waits_for_no_index_and_the_merge_is_done_after_it(void **sta
         hold_a_merge(f, toys);
         put_many(toys, 0, 10);
         assert_ok(nacre_seal(toys)); /* flushes go on beside a merge that makes an index, too */
-        wait_for(f, "sealed_bytes", 0);
+        wait_for_stat(f->store, "sealed_bytes", 0);
         assert_ok(nacre_pause_compaction(f->store, 5000));
-        assert_int_equal(gauge(f, "merges_running"), 0);
-        assert_int_equal(gauge(f, "merges"), 0);
+        assert_int_equal(stat_of(f->store, "merges_running"), 0);
+        assert_int_equal(stat_of(f->store, "merges"), 0);
         assert_ok(nacre_resume_compaction(f->store));
         toy_index_watch.hold = false;
-        wait_for(f, "missing_indexes", 0);
-        wait_for(f, "merges", 1);
-        assert_int_equal(gauge(f, "background_errors"), 0);
+        wait_for_stat(f->store, "missing_indexes", 0);
+        wait_for_stat(f->store, "merges", 1);
+        assert_int_equal(stat_of(f->store, "background_errors"), 0);
         nacre_collection_close(toys);
     }
 }
@@ -210,8 +185,8 @@ static void a_build_that_failed_is_tried_again_and_shown(void **state)
     toy_index_watch.fail = NACRE_NO_MEMORY;
     put_many(toys, 0, 50);
     assert_ok(nacre_flush(toys));
-    wait_for(f, "missing_indexes", 0);
-    assert_int_equal(gauge(f, "background_errors"), 1);
+    wait_for_stat(f->store, "missing_indexes", 0);
+    assert_int_equal(stat_of(f->store, "background_errors"), 1);
     nacre_collection_close(toys);
 }
 
@@ -234,11 +209,22 @@ static void asking_for_indexes_waits_for_them_and_holds_up_no_other_collection(v
     assert_int_equal(toy_index_watch.full, 0);
     toy_index_watch.hold = false;
     pthread_join(thread, NULL);
-    assert_int_equal(gauge(f, "missing_indexes"), 0);
+    assert_int_equal(stat_of(f->store, "missing_indexes"), 0);
     nacre_collection_close(toys);
 }
 
 /* ---- merges come to an end ---- */
+
+static nacre_collection *create_vectors(struct fixture *f)
+{
+    nacre_collection *vectors;
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    options.kind = NACRE_VECTORS;
+    options.dimension = 2;
+    options.metric = NACRE_L2;
+    assert_ok(nacre_collection_create(f->store, "vectors", &options, &vectors));
+    return vectors;
+}
 
 static void put_vectors(nacre_collection *collection, unsigned begin, unsigned end, unsigned step)
 {
@@ -262,9 +248,9 @@ static void delete_many(nacre_collection *collection, unsigned begin, unsigned e
 /* No merge began for so long that one that always follows the last would have. */
 static void assert_merges_end(struct fixture *f)
 {
-    uint64_t last = gauge(f, "merges");
+    uint64_t last = stat_of(f->store, "merges");
     for (unsigned quiet = 0, i = 0; quiet < 200; quiet++, i++) {
-        uint64_t now = gauge(f, "merges");
+        uint64_t now = stat_of(f->store, "merges");
         quiet = now == last ? quiet : 0;
         last = now;
         assert_true(i < 5000);
@@ -275,12 +261,7 @@ static void assert_merges_end(struct fixture *f)
 static void deletes_of_keys_that_never_were_are_merged_away_once(void **state)
 {
     struct fixture *f = *state;
-    nacre_collection *vectors;
-    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
-    options.kind = NACRE_VECTORS;
-    options.dimension = 2;
-    options.metric = NACRE_L2;
-    assert_ok(nacre_collection_create(f->store, "vectors", &options, &vectors));
+    nacre_collection *vectors = create_vectors(f);
     put_vectors(vectors, 0, 40000, 2);
     assert_ok(nacre_flush(vectors));
     /* Deletes over others that are too few in their run to be worth a merge. */
@@ -323,7 +304,7 @@ static void what_is_sealed_beside_a_flush_is_flushed_too(void **state)
             assert_ok(nacre_seal(f->collection));
         }
         pthread_join(thread, NULL);
-        wait_for(f, "sealed_bytes", 0);
+        wait_for_stat(f->store, "sealed_bytes", 0);
     }
 }
 
@@ -332,18 +313,10 @@ static void a_close_waits_for_no_joins_of_many_segments(void **state)
 {
     enum { SEGMENTS = 500 };
     struct fixture *f = *state;
-    nacre_collection *vectors;
-    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
-    options.kind = NACRE_VECTORS;
-    options.dimension = 2;
-    options.metric = NACRE_L2;
-    assert_ok(nacre_collection_create(f->store, "vectors", &options, &vectors));
+    nacre_collection *vectors = create_vectors(f);
     assert_ok(nacre_pause_compaction(f->store, 10000));
     for (unsigned i = 0; i < SEGMENTS; i++) {
-        char key[16];
-        float vector[2] = { (float)i, 1 };
-        snprintf(key, sizeof key, "key-%06u", i);
-        assert_ok(nacre_put_vector(vectors, text(key), vector, text("value"), NULL));
+        put_vectors(vectors, i, i + 1, 1);
         assert_ok(nacre_flush(vectors));
     }
     nacre_collection_close(vectors);

@@ -27,18 +27,6 @@ static void sleep_ms(unsigned ms)
     nanosleep(&moment, NULL);
 }
 
-static uint64_t stat_of(struct fixture *f, const char *name)
-{
-    char *json, quoted[80];
-    assert_ok(nacre_stats(f->store, &json));
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    const char *at = strstr(json, quoted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(quoted), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 static void tune(struct fixture *f, const char *name, const char *value)
 {
     assert_ok(nacre_tune(f->store, name, value));
@@ -82,7 +70,7 @@ static void the_log_stays_under_its_limit_with_200_cold_collections_and_one_hot(
     for (unsigned n = 0; n < 6000; n++) { /* 24 MB */
         assert_ok(put_number(f->collection, n, 0, 4000));
         if (n % 50 == 0) {
-            uint64_t log = stat_of(f, "log_bytes");
+            uint64_t log = stat_of(f->store, "log_bytes");
             most = log > most ? log : most;
         }
     }
@@ -172,7 +160,7 @@ static void a_writer_is_refused_in_time_when_nothing_can_be_flushed(void **state
     snprintf(key, sizeof key, "key%08u", accepted * 2654435761u % 100000000u);
     assert_string_equal(get(f, key), "<none>"); /* nothing of what was refused is there */
     assert_string_equal(get(f, "quick"), "<none>");
-    assert_true(stat_of(f, "busy") >= 2);
+    assert_true(stat_of(f->store, "busy") >= 2);
     gate_open();
     quick.timeout_ms = 20000;
     assert_ok(nacre_put(f->collection, text("quick"), text("v"), &quick));
@@ -197,7 +185,7 @@ static void a_close_is_quick_while_large_merges_run(void **state)
     }
     assert_ok(nacre_flush(f->collection));
     assert_ok(nacre_resume_compaction(f->store));
-    for (int i = 0; i < 200 && stat_of(f, "merges_running") == 0; i++) {
+    for (int i = 0; i < 200 && stat_of(f->store, "merges_running") == 0; i++) {
         sleep_ms(1);
     }
     double start = now_s();
@@ -257,7 +245,7 @@ static void memory_stays_near_its_budget(void **state)
         if (n % 500 == 0) {
             size_t now = resident_bytes();
             resident = now > resident ? now : resident;
-            now = mallinfo2().uordblks + mallinfo2().hblkhd + stat_of(f, "chunk_pool_bytes");
+            now = mallinfo2().uordblks + mallinfo2().hblkhd + stat_of(f->store, "chunk_pool_bytes");
             live = now > live ? now : live;
         }
     }
@@ -287,8 +275,8 @@ static void wait_for_rest(struct fixture *f)
 {
     unsigned quiet = 0;
     for (unsigned i = 0; i < 3000 && quiet < 5; i++) {
-        bool busy =
-            stat_of(f, "merge_debt_bytes") > 0 || stat_of(f, "merges_running") > 0 || stat_of(f, "sealed_bytes") > 0;
+        bool busy = stat_of(f->store, "merge_debt_bytes") > 0 || stat_of(f->store, "merges_running") > 0 ||
+                    stat_of(f->store, "sealed_bytes") > 0;
         quiet = busy ? 0 : quiet + 1;
         sleep_ms(10);
     }
@@ -366,9 +354,9 @@ static void a_merge_of_many_runs_reads_them_about_once(void **state)
         }
         assert_ok(nacre_flush(f->collection));
     }
-    uint64_t flushed = stat_of(f, "segment_bytes");
+    uint64_t flushed = stat_of(f->store, "segment_bytes");
     assert_ok(nacre_compact(f->collection, text(""), text("")));
-    uint64_t read = stat_of(f, "merge_read_bytes"), merges = stat_of(f, "merges");
+    uint64_t read = stat_of(f->store, "merge_read_bytes"), merges = stat_of(f->store, "merges");
     if (read > 3 * flushed || merges > 40) {
         fprintf(stderr, "%llu bytes in %llu merges for %llu bytes\n", (unsigned long long)read,
                 (unsigned long long)merges, (unsigned long long)flushed);

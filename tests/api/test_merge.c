@@ -406,42 +406,39 @@ static void numbers_add_and_wrap(void **state)
 
 static void the_other_operators_of_the_engine_do_what_they_say(void **state)
 {
+    static const struct {
+        const char *merge_operator; /* NULL: in the collection of the last one */
+        const char *key, *base;     /* NULL: what is there */
+        const char *operands[3], *result;
+    } cases[] = {
+        { "append:, ", "k", "", { "a", "b" }, ", a, b" },
+        { NULL, "n", NULL, { "a", "b" }, "a, b" },
+        { "append", "n", NULL, { "a", "b" }, "ab" },
+        { "min", "k", "m", { "n", "ma" }, "m" },
+        { NULL, "k", NULL, { "a" }, "a" },
+        { "max", "k", NULL, { "n", "na", "m" }, "na" },
+        { "json_merge_patch",
+          "k",
+          "{\"a\":1,\"b\":{\"c\":2,\"d\":3}}",
+          { "{\"b\":{\"c\":null,\"e\":4}}", "{\"a\":[1]}" },
+          "{\"a\":[1],\"b\":{\"d\":3,\"e\":4}}" },
+        { NULL, "n", NULL, { "{\"a\":{\"b\":null,\"c\":1}}" }, "{\"a\":{\"c\":1}}" },
+        { NULL, "k", NULL, { "7", "{\"x\":null,\"y\":0}" }, "{\"y\":0}" },
+    };
     struct fixture *f = *state;
-    use(f, "append:, ");
-    put(f, "k", "");
-    merge(f, "k", "a");
-    merge(f, "k", "b");
-    merge(f, "n", "a");
-    merge(f, "n", "b");
-    assert_everywhere(f, "k", ", a, b");
-    assert_everywhere(f, "n", "a, b");
-    use(f, "append");
-    merge(f, "n", "a");
-    merge(f, "n", "b");
-    assert_everywhere(f, "n", "ab");
-    use(f, "min");
-    put(f, "k", "m");
-    merge(f, "k", "n");
-    merge(f, "k", "ma");
-    assert_everywhere(f, "k", "m");
-    merge(f, "k", "a");
-    assert_everywhere(f, "k", "a");
-    use(f, "max");
-    merge(f, "k", "n");
-    merge(f, "k", "na");
-    merge(f, "k", "m");
-    assert_everywhere(f, "k", "na");
-    use(f, "json_merge_patch");
-    put(f, "k", "{\"a\":1,\"b\":{\"c\":2,\"d\":3}}");
-    merge(f, "k", "{\"b\":{\"c\":null,\"e\":4}}");
-    merge(f, "k", "{\"a\":[1]}");
-    merge(f, "n", "{\"a\":{\"b\":null,\"c\":1}}");
-    assert_everywhere(f, "k", "{\"a\":[1],\"b\":{\"d\":3,\"e\":4}}");
-    assert_everywhere(f, "n", "{\"a\":{\"c\":1}}");
-    merge(f, "k", "7");
-    merge(f, "k", "{\"x\":null,\"y\":0}");
-    assert_everywhere(f, "k", "{\"y\":0}");
     nacre_value value;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].merge_operator) {
+            use(f, cases[i].merge_operator);
+        }
+        if (cases[i].base) {
+            put(f, cases[i].key, cases[i].base);
+        }
+        for (size_t n = 0; n < 3 && cases[i].operands[n]; n++) {
+            merge(f, cases[i].key, cases[i].operands[n]);
+        }
+        assert_everywhere(f, cases[i].key, cases[i].result);
+    }
     merge(f, "k", "{nonsense");
     assert_code(nacre_get(f->collection, text("k"), NULL, &value), NACRE_INVALID);
 }

@@ -3,41 +3,12 @@
    What every search must see at every instant: each guest is in one room. A batch moves guests, each by a delete and a put under another key with a vector
    that is a little off the last one and far from those of all other guests. Who sees a batch in part, an older version, or a key twice or not at
    all, finds a guest twice or not where he is. At a snapshot each search has one answer. */
-#include "support/store_fixture.h"
-#include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
 #define GUESTS    600
 #define ROOMS     40
 #define WRITERS   2
 #define DIMENSION 12
 
-struct house {
-    struct fixture *f;
-    nacre_collection *guests;
-    atomic_bool stop;
-    atomic_uint moves, searches, snapshots;
-};
-
-struct actor {
-    struct house *house;
-    unsigned number;
-    uint64_t seed;
-};
-
-static unsigned random_of(uint64_t *seed, unsigned bound)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return (unsigned)((*seed >> 11) % bound);
-}
-
-static unsigned random_below(struct actor *a, unsigned bound)
-{
-    return random_of(&a->seed, bound);
-}
+#include "house_fixture.h"
 
 static nacre_slice guest_key(unsigned guest, unsigned room, char *out, size_t size)
 {
@@ -60,6 +31,14 @@ static void place(unsigned guest, unsigned room, float *vector)
         vector[i] = (float)random_of(&seed, 2001) / 100 - 10;
     }
     vector[room % DIMENSION] += (float)(room + 1) / 10000;
+}
+
+static void put_guest(nacre_batch *batch, nacre_collection *guests, unsigned guest, unsigned room)
+{
+    char key[80];
+    float vector[DIMENSION];
+    place(guest, room, vector);
+    assert_ok(nacre_batch_put_vector(batch, guests, guest_key(guest, room, key, sizeof key), vector, text("a guest")));
 }
 
 static void find(struct actor *a, unsigned guest, size_t k, const nacre_nearest_options *options,
@@ -88,27 +67,12 @@ static void assert_no_guest_twice(const nacre_neighbors *found)
 static void *move_guests(void *context)
 {
     struct actor *a = context;
-    struct house *house = a->house;
     nacre_batch *batch;
     unsigned rooms[GUESTS];
-    for (unsigned guest = 0; guest < GUESTS; guest++) {
-        rooms[guest] = guest % ROOMS;
-    }
+    note_first_rooms(rooms);
     assert_ok(nacre_batch_create(&batch));
-    while (!atomic_load(&house->stop)) {
-        char key[80];
-        nacre_batch_clear(batch);
-        for (unsigned n = 1 + random_below(a, 12); n > 0; n--) {
-            unsigned guest = random_below(a, GUESTS / WRITERS) * WRITERS + a->number;
-            float vector[DIMENSION];
-            assert_ok(nacre_batch_delete(batch, house->guests, guest_key(guest, rooms[guest], key, sizeof key)));
-            rooms[guest] = random_below(a, ROOMS);
-            place(guest, rooms[guest], vector);
-            assert_ok(nacre_batch_put_vector(batch, house->guests, guest_key(guest, rooms[guest], key, sizeof key),
-                                             vector, text("a guest")));
-        }
-        assert_ok(nacre_write(house->f->store, batch, NULL));
-        atomic_fetch_add(&house->moves, 1);
+    while (!atomic_load(&a->house->stop)) {
+        move_some_guests(a, batch, rooms, 12);
     }
     nacre_batch_free(batch);
     return NULL;
@@ -199,62 +163,37 @@ static void *keep_house(void *context)
 {
     struct actor *a = context;
     struct house *house = a->house;
-    const nacre_slice none = { NULL, 0 };
     float query[DIMENSION] = { 0 };
     char *json;
     while (!atomic_load(&house->stop)) {
-        switch (random_below(a, 8)) {
-        case 0:
-        case 1:
-            assert_ok(nacre_seal(house->guests));
-            break;
-        case 2:
-            assert_ok(nacre_flush(house->guests));
-            break;
-        case 3:
-            assert_ok(nacre_compact(house->guests, none, none));
-            break;
-        case 4:
-            assert_ok(nacre_build_indexes(house->guests));
-            assert_ok(nacre_set_async_index_build(house->f->store, random_below(a, 2)));
-            break;
-        case 5: /* no guest is there */
-            assert_ok(nacre_delete_prefix(house->guests, text(random_below(a, 2) ? "house/zoom" : "garden"), NULL));
-            break;
-        case 6:
+        unsigned chore = random_below(a, CHORES + 1);
+        if (chore < CHORES) {
+            do_chore(a, (enum chore)chore);
+        } else {
             assert_ok(nacre_nearest_explain(house->guests, query, 10, NULL, &json));
             nacre_free(json);
-            break;
-        default:
-            assert_ok(nacre_reclaim(house->f->store));
-            assert_ok(nacre_prune_log(house->f->store));
-            break;
         }
         usleep(1000);
     }
     return NULL;
 }
 
+static void search_or_end(struct actor *a, nacre_cancel *cancel, bool cancelled)
+{
+    nacre_nearest_options o = NACRE_NEAREST_OPTIONS_INIT;
+    nacre_neighbors found;
+    float query[DIMENSION] = { 0 };
+    o.cancel = cancel;
+    o.timeout_ms = random_below(a, 2);
+    int status = nacre_nearest(a->house->guests, query, 5, &o, &found);
+    assert_true(status == NACRE_OK ? !cancelled && found.count == 5
+                                   : status == (cancelled ? NACRE_CANCELLED : NACRE_TIMEOUT));
+    nacre_neighbors_release(&found);
+}
+
 static void *cancel_searches(void *context)
 {
-    struct actor *a = context;
-    nacre_cancel *cancel;
-    assert_ok(nacre_cancel_create(&cancel));
-    while (!atomic_load(&a->house->stop)) {
-        nacre_nearest_options o = NACRE_NEAREST_OPTIONS_INIT;
-        nacre_neighbors found;
-        float query[DIMENSION] = { 0 };
-        bool cancelled = random_below(a, 2);
-        o.cancel = cancel;
-        o.timeout_ms = random_below(a, 2);
-        cancelled ? nacre_cancel_request(cancel) : nacre_cancel_reset(cancel);
-        int status = nacre_nearest(a->house->guests, query, 5, &o, &found);
-        assert_true(status == NACRE_OK ? !cancelled && found.count == 5
-                                       : status == (cancelled ? NACRE_CANCELLED : NACRE_TIMEOUT));
-        nacre_neighbors_release(&found);
-        usleep(2000);
-    }
-    nacre_cancel_free(cancel);
+    search_beside_cancels(context, search_or_end);
     return NULL;
 }
 
@@ -288,12 +227,8 @@ static void searches_find_each_guest_once_while_everything_goes_on(void **state)
 {
     struct fixture *f = *state;
     struct house house = { .f = f };
-    static void *(*const roles[])(void *) = { move_guests,    move_guests, find_guests, find_guests,
-                                              hold_snapshots, keep_house,  keep_house,  cancel_searches };
-    enum { ACTORS = sizeof roles / sizeof *roles };
-    struct actor actors[ACTORS];
-    pthread_t threads[ACTORS];
-    const char *scale = getenv("NACRE_TEST_SCALE");
+    static const role roles[] = { move_guests,    move_guests, find_guests, find_guests,
+                                  hold_snapshots, keep_house,  keep_house,  cancel_searches };
     open_guests(&house);
     assert_ok(nacre_tune(f->store, "seal_bytes", "65536"));
     for (unsigned guest = 0; guest < GUESTS; guest++) {
@@ -303,18 +238,7 @@ static void searches_find_each_guest_once_while_everything_goes_on(void **state)
         assert_ok(nacre_put_vector(house.guests, guest_key(guest, guest % ROOMS, key, sizeof key), vector,
                                    text("a guest"), NULL));
     }
-    for (unsigned i = 0; i < ACTORS; i++) {
-        actors[i] = (struct actor){ &house, i, 4711 + i * 977 };
-        assert_int_equal(pthread_create(&threads[i], NULL, roles[i], &actors[i]), 0);
-    }
-    sleep(2 * (scale && atoi(scale) > 0 ? (unsigned)atoi(scale) : 1));
-    atomic_store(&house.stop, true);
-    for (unsigned i = 0; i < ACTORS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    assert_true(atomic_load(&house.moves) > 20);
-    assert_true(atomic_load(&house.searches) > 20);
-    assert_true(atomic_load(&house.snapshots) > 0);
+    let_them_act(&house, roles, sizeof roles / sizeof *roles);
     for (int round = 0; round < 2; round++) {
         nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
         check_after(&house);

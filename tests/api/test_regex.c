@@ -575,18 +575,6 @@ static void every_allocation_may_fail(void **state)
     count_limits.merge_keys = 128;
 }
 
-static uint64_t statistic(struct fixture *f, const char *name)
-{
-    char *stats, quoted[64];
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    assert_ok(nacre_stats(f->store, &stats));
-    const char *at = strstr(stats, quoted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(quoted), NULL, 10);
-    nacre_free(stats);
-    return value;
-}
-
 static void searches_and_matches_are_counted(void **state)
 {
     NEEDS_KIND();
@@ -595,9 +583,9 @@ static void searches_and_matches_are_counted(void **state)
     put(f, "b", "2");
     count(f, ".", NULL);
     find(f, "a", NULL);
-    assert_int_equal(statistic(f, "searches"), 2);
-    assert_int_equal(statistic(f, "search_matches"), 3);
-    assert_int_equal(statistic(f, "cursors"), 0);
+    assert_int_equal(stat_of(f->store, "searches"), 2);
+    assert_int_equal(stat_of(f->store, "search_matches"), 3);
+    assert_int_equal(stat_of(f->store, "cursors"), 0);
 }
 
 #define BOTH(test) \

@@ -3,34 +3,11 @@
    What every search must see at every instant: each guest is in one room. A batch moves guests, each by a delete and a put in the same collection, so that the
    number of keys never changes that a pattern matches which does not speak of rooms. Who sees a batch in part, or a key twice or not at all, counts another
    number. At a snapshot each pattern has one answer, whatever way it is asked. */
-#include "support/store_fixture.h"
-#include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
 #define GUESTS  1500
 #define ROOMS   40
 #define WRITERS 2
 
-struct house {
-    struct fixture *f;
-    atomic_bool stop;
-    atomic_uint moves, searches, snapshots;
-};
-
-struct actor {
-    struct house *house;
-    unsigned number;
-    uint64_t seed;
-};
-
-static unsigned random_below(struct actor *a, unsigned bound)
-{
-    a->seed ^= a->seed << 13;
-    a->seed ^= a->seed >> 7;
-    a->seed ^= a->seed << 17;
-    return (unsigned)((a->seed >> 11) % bound);
-}
+#include "house_fixture.h"
 
 /* Some names are not ASCII, so that both automata are at work. */
 static nacre_slice guest_key(unsigned guest, unsigned room, char *out, size_t size)
@@ -40,6 +17,12 @@ static nacre_slice guest_key(unsigned guest, unsigned room, char *out, size_t si
                                            guest % 7 ? "stays" : "caf\xc3\xa9", guest, guest % 3 ? "" : ".third") };
 }
 
+static void put_guest(nacre_batch *batch, nacre_collection *guests, unsigned guest, unsigned room)
+{
+    char key[80];
+    assert_ok(nacre_batch_put(batch, guests, guest_key(guest, room, key, sizeof key), text("a guest")));
+}
+
 static uint64_t count_matches(struct actor *a, const char *pattern, nacre_snapshot *snapshot)
 {
     static const uint32_t threads[] = { 1, 2, 4, 0 };
@@ -47,7 +30,7 @@ static uint64_t count_matches(struct actor *a, const char *pattern, nacre_snapsh
     uint64_t count = UINT64_MAX;
     o.snapshot = snapshot;
     o.parallelism = threads[random_below(a, 4)];
-    assert_ok(nacre_regex_count(a->house->f->collection, text(pattern), &o, &count));
+    assert_ok(nacre_regex_count(a->house->guests, text(pattern), &o, &count));
     atomic_fetch_add(&a->house->searches, 1);
     return count;
 }
@@ -62,7 +45,7 @@ static uint64_t scan_matches(struct actor *a, const char *pattern, nacre_snapsho
     o.snapshot = snapshot;
     o.reverse = random_below(a, 2);
     o.keys_only = random_below(a, 2);
-    assert_ok(nacre_regex_scan(a->house->f->collection, text(pattern), &o, &cursor));
+    assert_ok(nacre_regex_scan(a->house->guests, text(pattern), &o, &cursor));
     for (; nacre_cursor_valid(cursor); nacre_cursor_next(cursor), count++) {
         nacre_slice key = nacre_cursor_key(cursor);
         assert_true(key.size < sizeof last);
@@ -87,33 +70,19 @@ static uint64_t scan_matches(struct actor *a, const char *pattern, nacre_snapsho
 static void *move_guests(void *context)
 {
     struct actor *a = context;
-    struct house *house = a->house;
     nacre_batch *batch;
     unsigned rooms[GUESTS];
-    for (unsigned guest = 0; guest < GUESTS; guest++) {
-        rooms[guest] = guest % ROOMS;
-    }
+    note_first_rooms(rooms);
     assert_ok(nacre_batch_create(&batch));
-    while (!atomic_load(&house->stop)) {
-        char key[80], pattern[80];
-        unsigned last = 0;
-        nacre_batch_clear(batch);
-        for (unsigned n = 1 + random_below(a, 20); n > 0; n--) {
-            unsigned guest = random_below(a, GUESTS / WRITERS) * WRITERS + a->number;
-            assert_ok(nacre_batch_delete(batch, house->f->collection, guest_key(guest, rooms[guest], key, sizeof key)));
-            rooms[guest] = random_below(a, ROOMS);
-            assert_ok(nacre_batch_put(batch, house->f->collection, guest_key(guest, rooms[guest], key, sizeof key),
-                                      text("a guest")));
-            last = guest;
-        }
-        assert_ok(nacre_write(house->f->store, batch, NULL));
+    while (!atomic_load(&a->house->stop)) {
+        char pattern[80];
+        unsigned last = move_some_guests(a, batch, rooms, 20);
         if (random_below(a, 8) == 0) { /* who wrote finds it at once */
             snprintf(pattern, sizeof pattern, "^house/room%02u/.*guest%05u", rooms[last], last);
             assert_int_equal(count_matches(a, pattern, NULL), 1);
             snprintf(pattern, sizeof pattern, "guest%05u", last);
             assert_int_equal(count_matches(a, pattern, NULL), 1);
         }
-        atomic_fetch_add(&house->moves, 1);
     }
     nacre_batch_free(batch);
     return NULL;
@@ -187,86 +156,54 @@ static void *hold_snapshots(void *context)
 static void *keep_house(void *context)
 {
     struct actor *a = context;
-    struct fixture *f = a->house->f;
-    const nacre_slice none = { NULL, 0 };
+    nacre_collection *guests = a->house->guests;
     char begin[40], end[40], *json;
     while (!atomic_load(&a->house->stop)) {
-        unsigned room = random_below(a, ROOMS - 5);
-        switch (random_below(a, 9)) {
-        case 0:
-        case 1:
-            assert_ok(nacre_seal(f->collection));
-            break;
-        case 2:
-            assert_ok(nacre_flush(f->collection));
-            break;
-        case 3:
-            assert_ok(nacre_compact(f->collection, none, none));
-            break;
-        case 4:
+        unsigned room = random_below(a, ROOMS - 5), chore = random_below(a, CHORES + 2);
+        if (chore < CHORES) {
+            do_chore(a, (enum chore)chore);
+        } else if (chore == CHORES) {
             snprintf(begin, sizeof begin, "house/room%02u", room);
             snprintf(end, sizeof end, "house/room%02u", room + 5);
-            assert_ok(nacre_compact(f->collection, text(begin), text(end)));
-            break;
-        case 5:
-            assert_ok(nacre_build_indexes(f->collection));
-            assert_ok(nacre_set_async_index_build(f->store, random_below(a, 2)));
-            break;
-        case 6: /* no guest is there */
-            assert_ok(nacre_delete_prefix(f->collection, text(random_below(a, 2) ? "house/zoom" : "garden"), NULL));
-            break;
-        case 7:
-            assert_ok(nacre_regex_explain(f->collection, text("room1.*third"), NULL, &json));
+            assert_ok(nacre_compact(guests, text(begin), text(end)));
+        } else {
+            assert_ok(nacre_regex_explain(guests, text("room1.*third"), NULL, &json));
             nacre_free(json);
-            break;
-        default:
-            assert_ok(nacre_reclaim(f->store));
-            assert_ok(nacre_prune_log(f->store));
-            break;
         }
     }
     return NULL;
 }
 
-/* Searches that end at once, or at some time: cancelled from another thread, or over their time. */
+static void search_or_end(struct actor *a, nacre_cancel *cancel, bool cancelled)
+{
+    nacre_regex_options o = NACRE_REGEX_OPTIONS_INIT;
+    uint64_t count;
+    o.cancel = cancel;
+    o.timeout_ms = random_below(a, 2);
+    o.parallelism = random_below(a, 4);
+    int status = nacre_regex_count(a->house->guests, text("g.*[0-9]"), &o, &count);
+    if (status == NACRE_OK) {
+        assert_false(cancelled);
+        assert_int_equal(count, GUESTS);
+    } else {
+        assert_true(status == NACRE_CANCELLED ? cancelled : status == NACRE_TIMEOUT && o.timeout_ms);
+    }
+}
+
 static void *cancel_searches(void *context)
 {
-    struct actor *a = context;
-    nacre_cancel *cancel;
-    assert_ok(nacre_cancel_create(&cancel));
-    while (!atomic_load(&a->house->stop)) {
-        nacre_regex_options o = NACRE_REGEX_OPTIONS_INIT;
-        uint64_t count;
-        bool cancelled = random_below(a, 2);
-        o.cancel = cancel;
-        o.timeout_ms = random_below(a, 2);
-        o.parallelism = random_below(a, 4);
-        cancelled ? nacre_cancel_request(cancel) : nacre_cancel_reset(cancel);
-        int status = nacre_regex_count(a->house->f->collection, text("g.*[0-9]"), &o, &count);
-        if (status == NACRE_OK) {
-            assert_false(cancelled);
-            assert_int_equal(count, GUESTS);
-        } else {
-            assert_true(status == NACRE_CANCELLED ? cancelled : status == NACRE_TIMEOUT && o.timeout_ms);
-        }
-        usleep(2000);
-    }
-    nacre_cancel_free(cancel);
+    search_beside_cancels(context, search_or_end);
     return NULL;
 }
 
 static void searches_see_whole_batches_while_everything_goes_on(void **state)
 {
     struct fixture *f = *state;
-    struct house house = { .f = f };
-    static void *(*const roles[])(void *) = { move_guests,    move_guests, count_guests, count_guests,
-                                              hold_snapshots, keep_house,  keep_house,   cancel_searches };
-    enum { ACTORS = sizeof roles / sizeof *roles };
+    struct house house = { .f = f, .guests = f->collection };
+    static const role roles[] = { move_guests,    move_guests, count_guests, count_guests,
+                                  hold_snapshots, keep_house,  keep_house,   cancel_searches };
     static const char *const tuning[] = { "seal_bytes",  "65536", "segment_bytes",    "32768",
                                           "level0_runs", "2",     "level_base_bytes", "131072" };
-    struct actor actors[ACTORS];
-    pthread_t threads[ACTORS];
-    const char *scale = getenv("NACRE_TEST_SCALE");
     for (size_t i = 0; i < sizeof tuning / sizeof *tuning; i += 2) {
         assert_ok(nacre_tune(f->store, tuning[i], tuning[i + 1]));
     }
@@ -274,18 +211,7 @@ static void searches_see_whole_batches_while_everything_goes_on(void **state)
         char key[80];
         assert_ok(nacre_put(f->collection, guest_key(guest, guest % ROOMS, key, sizeof key), text("a guest"), NULL));
     }
-    for (unsigned i = 0; i < ACTORS; i++) {
-        actors[i] = (struct actor){ &house, i, 4711 + i * 977 };
-        assert_int_equal(pthread_create(&threads[i], NULL, roles[i], &actors[i]), 0);
-    }
-    sleep(2 * (scale && atoi(scale) > 0 ? (unsigned)atoi(scale) : 1));
-    atomic_store(&house.stop, true);
-    for (unsigned i = 0; i < ACTORS; i++) {
-        pthread_join(threads[i], NULL);
-    }
-    assert_true(atomic_load(&house.moves) > 20);
-    assert_true(atomic_load(&house.searches) > 20);
-    assert_true(atomic_load(&house.snapshots) > 0);
+    let_them_act(&house, roles, sizeof roles / sizeof *roles);
     struct actor after = { &house, 0, 1 };
     for (int round = 0; round < 2; round++) {
         nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
@@ -294,6 +220,7 @@ static void searches_see_whole_batches_while_everything_goes_on(void **state)
         }
         assert_ok(nacre_verify(f->store, &report));
         fixture_reopen(f);
+        house.guests = f->collection;
     }
 }
 

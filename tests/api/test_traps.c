@@ -85,18 +85,6 @@ static size_t count_keys(struct fixture *f, const nacre_scan_options *options)
     return count;
 }
 
-static uint64_t stat_of(struct fixture *f, const char *name)
-{
-    char *json, quoted[80];
-    assert_ok(nacre_stats(f->store, &json));
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    const char *at = strstr(json, quoted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(quoted), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 /* ---- the log ---- */
 
 struct writer {
@@ -182,9 +170,9 @@ static void writes_after_a_torn_tail_are_found_at_the_next_open(void **state)
 static void each_write_of_level_disk_has_its_own_sync_and_no_timer_holds_it(void **state)
 {
     struct fixture *f = *state;
-    uint64_t before = stat_of(f, "log_syncs");
+    uint64_t before = stat_of(f->store, "log_syncs");
     put_numbers(f, 0, 100, "v");
-    assert_true(stat_of(f, "log_syncs") >= before + 100);
+    assert_true(stat_of(f->store, "log_syncs") >= before + 100);
     /* Two writers whose syncs cost nothing: a timer of 1 ms would hold them for seconds. */
     struct timespec start, end;
     struct writer w[2] = { { .f = f }, { .f = f } };
@@ -211,11 +199,11 @@ static void each_write_of_level_disk_has_its_own_sync_and_no_timer_holds_it(void
 
 static void wait_until_built(struct fixture *f)
 {
-    for (int i = 0; i < 1000 && stat_of(f, "sealed_bytes") > 0; i++) {
+    for (int i = 0; i < 1000 && stat_of(f->store, "sealed_bytes") > 0; i++) {
         struct timespec moment = { 0, 10000000 };
         nanosleep(&moment, NULL);
     }
-    assert_int_equal(stat_of(f, "sealed_bytes"), 0);
+    assert_int_equal(stat_of(f->store, "sealed_bytes"), 0);
 }
 
 static void a_flush_that_fails_is_tried_again_and_its_data_stays(void **state)
@@ -225,7 +213,7 @@ static void a_flush_that_fails_is_tried_again_and_its_data_stays(void **state)
     os_memory_fail_matching(disk, "", "/segments/", OS_FAULT_IO, 3);
     assert_ok(nacre_seal(f->collection));
     wait_until_built(f);
-    assert_true(stat_of(f, "background_errors") > 0);
+    assert_true(stat_of(f->store, "background_errors") > 0);
     assert_int_equal(count_keys(f, NULL), 100);
     assert_ok(nacre_resume(f->store)); /* it went read-only, and said so */
     put_numbers(f, 50, 150, "new");
@@ -250,7 +238,7 @@ static void sealed_data_is_seen_before_it_is_built(void **state)
         assert_string_equal(get(f, "key000000"), "<none>");
         assert_string_equal(get(f, "key000004"), "sealed");
         assert_string_equal(get(f, "key000005"), "newer");
-        assert_true(round > 0 || stat_of(f, "segments") == 0);
+        assert_true(round > 0 || stat_of(f->store, "segments") == 0);
         gate_open();
         wait_until_built(f);
     }

@@ -475,7 +475,7 @@ static void what_it_may_remember_is_bounded_and_it_goes_on_after_a_refusal(void 
     assert_string_equal(get(f, "a"), "1");
     snprintf(key, sizeof key, "key%u", count);
     assert_string_equal(get(f, key), "<none>");
-    assert_int_equal(stat_of(f, "transaction_bytes"), 0);
+    assert_int_equal(stat_of(f->store, "transaction_bytes"), 0);
 }
 
 static void seeks_without_end_are_bounded_too(void **state)
@@ -512,11 +512,11 @@ static void closing_the_store_says_how_many_transactions_are_open(void **state)
     assert_non_null(strstr(nacre_last_error(), "2 transactions"));
     assert_non_null(strstr(nacre_last_error(), " 0 snapshots"));
     assert_ok(nacre_collection_open(f->store, "test", &f->collection));
-    assert_int_equal(stat_of(f, "transactions"), 2);
-    assert_int_equal(stat_of(f, "snapshots"), 0);
+    assert_int_equal(stat_of(f->store, "transactions"), 2);
+    assert_int_equal(stat_of(f->store, "snapshots"), 0);
     nacre_txn_abort(first);
     nacre_txn_abort(second);
-    assert_int_equal(stat_of(f, "transactions"), 0);
+    assert_int_equal(stat_of(f->store, "transactions"), 0);
     fixture_reopen(f);
 }
 

@@ -415,14 +415,14 @@ static void what_changed_long_ago_is_found_in_memtables_and_segments(void **stat
         if (round >= 4) {
             assert_ok(nacre_compact(f->collection, text(""), text("")));
         }
-        uint64_t before = stat_of(f, "txn_view_checks");
+        uint64_t before = stat_of(f->store, "txn_view_checks");
         goes_through(f, not_concerned);
         conflicts_on(writing, "written");
         is_refused_for(f, reading, "read");
         is_refused_for(f, scanning, "m3");
         is_refused_for(f, deleted, "m3");
         is_refused_for(f, covered, "ca");
-        assert_true(stat_of(f, "txn_view_checks") >= before + 6);
+        assert_true(stat_of(f->store, "txn_view_checks") >= before + 6);
     }
 }
 

@@ -223,18 +223,6 @@ static void flush_all(struct large *l, bool compact)
     }
 }
 
-static uint64_t figure(struct large *l, const char *name)
-{
-    char *json, pattern[80];
-    assert_ok(nacre_stats(l->store, &json));
-    snprintf(pattern, sizeof pattern, "\"%s\":", name);
-    const char *at = strstr(json, pattern);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(pattern), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 static void large_values_are_read_in_every_way_from_memtables_segments_and_after_openings(void **state)
 {
     (void)state;
@@ -244,7 +232,7 @@ static void large_values_are_read_in_every_way_from_memtables_segments_and_after
         assert_ok(nacre_tune(l.store, "segment_map", map ? "1" : "0"));
         reopen(&l);
         put_all(&l, 1);
-        assert_true(figure(&l, "value_log_appends") > 100);
+        assert_true(stat_of(l.store, "value_log_appends") > 100);
         check_all(&l, 1);
         reopen(&l);
         check_all(&l, 1);
@@ -270,16 +258,16 @@ static void values_are_written_once(void **state)
     begin(&l);
     put_all(&l, 1);
     flush_all(&l, false);
-    uint64_t values = figure(&l, "value_log_appended_bytes");
-    assert_true(figure(&l, "log_appended_bytes") < values / 20);
-    assert_true(figure(&l, "flushed_bytes") < values / 10);
+    uint64_t values = stat_of(l.store, "value_log_appended_bytes");
+    assert_true(stat_of(l.store, "log_appended_bytes") < values / 20);
+    assert_true(stat_of(l.store, "flushed_bytes") < values / 10);
     end(&l);
 }
 
 /* Entries that a cursor gives, and values that it reads from value files meanwhile. */
 static uint64_t values_read(struct large *l, const nacre_scan_options *options, unsigned entries)
 {
-    uint64_t before = figure(l, "value_log_reads");
+    uint64_t before = stat_of(l->store, "value_log_reads");
     nacre_cursor *cursor;
     unsigned count = 0;
     assert_ok(nacre_scan(l->collections[0], options, &cursor));
@@ -290,7 +278,7 @@ static uint64_t values_read(struct large *l, const nacre_scan_options *options, 
     assert_ok(nacre_cursor_status(cursor));
     nacre_cursor_close(cursor);
     assert_int_equal(count, entries);
-    return figure(l, "value_log_reads") - before;
+    return stat_of(l->store, "value_log_reads") - before;
 }
 
 static void scans_read_the_values_that_they_give_and_no_other(void **state)

@@ -188,18 +188,6 @@ static void check_all(struct space *s)
     assert_ok(status);
 }
 
-static uint64_t gauge(struct space *s, const char *name)
-{
-    char *json, key[64];
-    assert_ok(nacre_stats(s->store, &json));
-    snprintf(key, sizeof key, "\"%s\":", name);
-    const char *at = strstr(json, key);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(key), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 /* What all keys have now, with the headers of their records. */
 static uint64_t live_bytes(const struct space *s)
 {
@@ -224,7 +212,7 @@ static void wait_within(struct space *s, uint64_t most)
 {
     uint64_t bytes = 0;
     for (unsigned i = 0; i < 20000; i++) {
-        bytes = gauge(s, "value_log_bytes");
+        bytes = stat_of(s->store, "value_log_bytes");
         if (bytes <= most) {
             return;
         }
@@ -266,8 +254,8 @@ static void overwriting_ten_times_stays_within_the_bound(void **state)
         wait_within(&s, bound(&s));
         check_versions(&s, (const uint32_t(*)[KEYS])s.versions, NULL);
     }
-    assert_true(gauge(&s, "value_log_moved") > 0);
-    assert_int_equal(gauge(&s, "background_errors"), 0);
+    assert_true(stat_of(s.store, "value_log_moved") > 0);
+    assert_int_equal(stat_of(s.store, "background_errors"), 0);
     check_all(&s);
     reopen(&s);
     check_all(&s);
@@ -423,14 +411,14 @@ static void a_pause_holds_draining_and_an_opening_goes_on_with_it(void **state)
     begin(&s, false);
     fill(&s);
     assert_ok(nacre_pause_compaction(s.store, 10000));
-    uint64_t moved = gauge(&s, "value_log_moved");
+    uint64_t moved = stat_of(s.store, "value_log_moved");
     overwrite(&s, 4);
     for (unsigned c = 0; c < KINDS; c++) {
         assert_ok(nacre_flush(s.collections[c]));
     }
     clock_sleep_ns(50000000);
-    assert_int_equal(gauge(&s, "value_log_moved"), moved);
-    assert_true(gauge(&s, "reclaimable_bytes") > 0);
+    assert_int_equal(stat_of(s.store, "value_log_moved"), moved);
+    assert_true(stat_of(s.store, "reclaimable_bytes") > 0);
     assert_ok(nacre_resume_compaction(s.store));
     assert_ok(nacre_pause_compaction(s.store, 10000)); /* wherever it is by now */
     reopen(&s);
@@ -609,8 +597,8 @@ static void a_damaged_value_is_reported_and_the_others_move_on(void **state)
             assert_ok(nacre_compact(s.collections[c], (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }));
         }
     }
-    assert_int_equal(gauge(&s, "value_log_unreadable"), 1);
-    assert_int_equal(gauge(&s, "state"), 0);
+    assert_int_equal(stat_of(s.store, "value_log_unreadable"), 1);
+    assert_int_equal(stat_of(s.store, "state"), 0);
     nacre_value value = { { NULL, 0 }, NULL };
     assert_code(nacre_get(s.collections[0], key_of(5, room), NULL, &value), NACRE_CORRUPT);
     nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;

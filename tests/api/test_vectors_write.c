@@ -55,18 +55,6 @@ static const char *vector_at(struct fixture *f, const char *key, nacre_snapshot 
     return out;
 }
 
-static uint64_t statistic(struct fixture *f, const char *name)
-{
-    char *json, quoted[64];
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    assert_ok(nacre_stats(f->store, &json));
-    const char *at = strstr(json, quoted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(quoted), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 /* Calls `check` while all is in memory, after a reopening, in segments, in one segment, and after another reopening. */
 static void in_every_layer(struct fixture *f, void (*check)(struct fixture *))
 {
@@ -242,7 +230,7 @@ static void what_is_no_vector_of_the_collection_is_refused_before_it_is_logged(v
     o.metric = NACRE_COSINE;
     assert_ok(nacre_collection_create(f->store, "cosine", &o, &cosine));
     assert_ok(nacre_batch_create(&batch));
-    uint64_t before = statistic(f, "sequence");
+    uint64_t before = stat_of(f->store, "sequence");
     const float strange[] = { NAN, -NAN, INFINITY, -INFINITY };
     for (unsigned i = 0; i < 4; i++) {
         for (unsigned at = 0; at < DIMENSION; at++) {
@@ -274,7 +262,7 @@ static void what_is_no_vector_of_the_collection_is_refused_before_it_is_logged(v
     assert_refused(nacre_regex_scan(f->collection, text("a"), NULL, &cursor), NACRE_UNSUPPORTED, "only strings");
     assert_refused(nacre_regex_count(f->collection, text("a"), NULL, &count), NACRE_UNSUPPORTED, "only strings");
     assert_int_equal(nacre_batch_count(batch), 0);
-    assert_int_equal(statistic(f, "sequence"), before);
+    assert_int_equal(stat_of(f->store, "sequence"), before);
     /* Where the metric is not cosine, nothing is wrong with zero. */
     assert_ok(nacre_put_vector(f->collection, text("k"), vector, text(""), NULL));
     assert_ok(nacre_put_vector(cosine, text("k"), vector_of(1), text(""), NULL));
@@ -397,11 +385,11 @@ static void a_memtable_that_takes_long_to_scan_is_sealed(void **state)
     for (unsigned n = 0; n < 1500; n++) {
         assert_ok(nacre_put_vector(f->collection, (nacre_slice){ &n, sizeof n }, vector_of((float)n), text(""), NULL));
     }
-    assert_int_equal(statistic(f, "seals"), 0);
+    assert_int_equal(stat_of(f->store, "seals"), 0);
     for (unsigned n = 1500; n < 1700; n++) {
         assert_ok(nacre_put_vector(f->collection, (nacre_slice){ &n, sizeof n }, vector_of((float)n), text(""), NULL));
     }
-    assert_int_equal(statistic(f, "seals"), 1);
+    assert_int_equal(stat_of(f->store, "seals"), 1);
 }
 
 /* ---- crashes ---- */

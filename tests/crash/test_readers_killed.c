@@ -198,18 +198,6 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static unsigned long figure(nacre_store *store, const char *name)
-{
-    char *json, search[64];
-    assert_ok(nacre_stats(store, &json));
-    snprintf(search, sizeof search, "\"%s\":", name);
-    const char *at = strstr(json, search);
-    assert_non_null(at);
-    unsigned long value = strtoul(at + strlen(search), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 static unsigned long count_segment_files(const char *path)
 {
     char directory[128];
@@ -254,13 +242,13 @@ static void readers_see_a_prefix_of_the_commits_and_keep_no_space_when_they_are_
     check_once(f->store, &kinds, &last);
     assert_true(last > 100);
     assert_ok(nacre_flush(kinds.collections[0]));
-    for (int i = 0; i < 300 && (count_segment_files(f->path) != figure(f->store, "segments") ||
-                                figure(f->store, "pinned_segments") != 0);
+    for (int i = 0; i < 300 && (count_segment_files(f->path) != stat_of(f->store, "segments") ||
+                                stat_of(f->store, "pinned_segments") != 0);
          i++) {
         usleep(10000);
     }
-    assert_int_equal(count_segment_files(f->path), figure(f->store, "segments"));
-    assert_int_equal(figure(f->store, "pinned_segments"), 0);
+    assert_int_equal(count_segment_files(f->path), stat_of(f->store, "segments"));
+    assert_int_equal(stat_of(f->store, "pinned_segments"), 0);
     for (unsigned i = 0; i < KINDS; i++) {
         nacre_collection_close(kinds.collections[i]);
     }

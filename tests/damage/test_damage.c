@@ -1,31 +1,16 @@
 /* Damage to the files of a whole store: for each file and many places in it a byte is flipped, 16 bytes are zeroed, or the file is cut there. Then
    the store is opened and asked everything: either all answers are the model's, or a call fails with NACRE_CORRUPT, NACRE_UNSUPPORTED or NACRE_IO and
    names the file. Never a wrong answer. Side files never even cost an answer. NACRE_TEST_SCALE looks at more places. */
-#include "os/os.h"
-#include "support/mixed.h"
-#include "support/model.h"
-#include "support/os_memory.h"
-#include "support/store_fixture.h"
-
 #define BATCHES         260
 #define LOGGED          40 /* the last of them are in the log alone */
-#define FILES_MAX       64
 #define EACH_BYTE_UP_TO 256
+#include "history_fixture.h"
+#include "os/os.h"
 
 enum blow { FLIP, ZERO, CUT, BLOWS };
 static const char *const blow_names[] = { "a flipped byte", "16 bytes zeroed", "a cut" };
 
-static struct model states[BATCHES + 1]; /* after so many batches */
-static nacre_os *closed_disk, *killed_disk, *disk;
-static nacre_options options;
-static nacre_store *store;
-static nacre_collection *collections[MODEL_COLLECTIONS], *mixed;
-
-static struct file {
-    char path[128];
-    uint64_t size;
-} files[FILES_MAX];
-static unsigned file_count;
+static nacre_os *closed_disk, *killed_disk;
 
 static struct {
     const char *path;
@@ -44,86 +29,38 @@ static void complain(const char *what)
 
 static int open_store(nacre_os *os, bool salvage)
 {
-    options = (nacre_options)NACRE_OPTIONS_INIT;
-    options.os = os;
+    set_options(os);
     options.salvage = salvage;
-    options.durability = NACRE_OS;
-    options.memory_budget = 16 << 20;
-    options.background_threads = 1;
-    options.hooks = mixed_hooks();
     return nacre_open("/store", &options, &store);
-}
-
-static void open_collections(void)
-{
-    assert_ok(model_open(&states[0], store, collections));
-    assert_ok(mixed_open(store, &mixed));
 }
 
 static void close_store(void)
 {
-    for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
-        nacre_collection_close(collections[c]);
-        collections[c] = NULL;
-    }
-    nacre_collection_close(mixed);
-    mixed = NULL;
+    close_collections();
     assert_true(nacre_close(store) != NACRE_HANDLES_OPEN);
+}
+
+static void ingest_batch(struct history *h)
+{
+    states[h->written + 1] = states[h->written];
+    h->written++;
+    assert_ok(model_random_ingest(&states[h->written], collections, &h->seed, &h->next_value));
 }
 
 static int make_disks(void **state)
 {
     (void)state;
-    static const char *const tuning[] = {
-        "seal_bytes",  "16384", "segment_bytes",   "16384", "level0_runs",    "3",
-        "block_bytes", "512",   "compression_top", "1",     "log_file_bytes", "65536"
-    };
-    uint64_t seed = 4711;
-    uint32_t next_value = 0;
-    nacre_batch *batch;
+    struct history history = { .seed = 4711 };
     closed_disk = os_memory_create();
     killed_disk = os_memory_create();
     disk = os_memory_create();
-    states[0].kinds[1] = NACRE_STRINGS;
-    states[0].kinds[2] = NACRE_VECTORS;
     states[0].value_log_threshold = 60; /* about half of the values go there */
-    assert_ok(open_store(closed_disk, false));
-    for (size_t i = 0; i < sizeof tuning / sizeof tuning[0]; i += 2) {
-        assert_ok(nacre_tune(store, tuning[i], tuning[i + 1]));
-    }
-    open_collections();
-    assert_ok(nacre_batch_create(&batch));
-    assert_ok(mixed_write(mixed, 0));
-    for (unsigned n = 0; n < BATCHES; n++) {
-        states[n + 1] = states[n];
-        nacre_batch_clear(batch);
-        if (n == BATCHES - LOGGED - 30) { /* this one is an ingest */
-            assert_ok(model_random_ingest(&states[n + 1], collections, &seed, &next_value));
-            continue;
-        }
-        model_random_batch(&states[n + 1], batch, collections, &seed, &next_value);
-        assert_ok(nacre_write(store, batch, NULL));
-        for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
-            if (n == BATCHES - LOGGED - 60) {
-                assert_ok(nacre_compact(collections[c], (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }));
-            } else if (n == BATCHES - LOGGED - 1) {
-                assert_ok(nacre_flush(collections[c]));
-            }
-        }
-        if (n == BATCHES - LOGGED - 60) {
-            assert_ok(nacre_compact(mixed, (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }));
-            assert_ok(mixed_write(mixed, 1));
-        } else if (n == BATCHES - LOGGED - 1) {
-            assert_ok(nacre_flush(mixed));
-            assert_ok(mixed_write(mixed, 2)); /* in the log, before the last batches */
-        }
-        if (n == BATCHES - LOGGED - 60) {
-            assert_ok(nacre_tune(store, "level0_runs", "64")); /* a merge would replace what is damaged */
-            assert_ok(nacre_tune(store, "tombstone_percent", "100"));
-            assert_ok(nacre_tune(store, "tier_runs", "32"));
-        }
-    }
-    nacre_batch_free(batch);
+    begin_history(closed_disk);
+    write_compacted(&history);
+    assert_ok(nacre_tune(store, "tier_runs", "32"));
+    write_batches(&history, FLUSHED - 30);
+    ingest_batch(&history);
+    write_rest(&history);
     assert_ok(nacre_pause_compaction(store, 10000));
     assert_int_equal(os_memory_copy_tree(killed_disk, closed_disk), NACRE_OK);
     close_store();
@@ -140,31 +77,6 @@ static int free_disks(void **state)
 }
 
 /* ---- the blow ---- */
-
-static void add_file(void *context, const char *name)
-{
-    const char *directory = context;
-    nacre_file *file;
-    struct file *f = &files[file_count];
-    assert_true(file_count < FILES_MAX);
-    snprintf(f->path, sizeof f->path, "%s/%s", directory, name);
-    if (disk->open(disk->context, f->path, NACRE_FILE_READ, &file) == NACRE_OK) {
-        if (disk->size(file, &f->size) == NACRE_OK && f->size > 0) {
-            file_count++;
-        }
-        disk->close(file);
-    }
-}
-
-static void list_files(void)
-{
-    static char *const directories[] = { "/store", "/store/manifest", "/store/log", "/store/segments",
-                                         "/store/values" };
-    file_count = 0;
-    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
-        assert_int_equal(disk->list(disk->context, directories[i], add_file, directories[i]), NACRE_OK);
-    }
-}
 
 static size_t read_bytes(const char *path, uint64_t offset, uint8_t *bytes, size_t size)
 {

@@ -1,33 +1,18 @@
 /* Salvage copies of a store with all kinds, several runs and a log tail, of which one file at a time is damaged at many places: a byte flipped, 600 bytes zeroed,
    the file cut, the file gone. The copy opens, verifies, and has every entry outside of the damage with its right value; what is not right is named by the report; no
    key ever has a value that it never had; the damaged store is not touched. NACRE_TEST_SCALE looks at more places. */
-#include "support/mixed.h"
-#include "support/model.h"
-#include "support/os_memory.h"
-#include "support/store_fixture.h"
-
 #define BATCHES           220
 #define LOGGED            30 /* the last of them are in the log alone */
-#define FILES_MAX         256
 #define KEYS_OF_A_BLOCK   64
 #define TABLE_BYTES_LEAST 160 /* and the footer */
+#include "history_fixture.h"
 
 enum blow { FLIP, ZERO, CUT, GONE, BLOWS };
 static const char *const blow_names[] = { "a flipped byte", "600 bytes zeroed", "a cut", "its loss" };
 
-static struct model states[BATCHES + 1];
-static nacre_os *whole_disk, *disk;
-static nacre_options options;
-static nacre_store *store;
-static nacre_collection *collections[MODEL_COLLECTIONS], *mixed;
+static nacre_os *whole_disk;
 static char *report;
 static unsigned wrong_keys; /* of the copy that was checked last */
-
-static struct file {
-    char path[128];
-    uint64_t size;
-} files[FILES_MAX];
-static unsigned file_count;
 
 static struct {
     const char *path;
@@ -42,76 +27,21 @@ static void complain(const char *what)
     fail();
 }
 
-static void set_options(nacre_os *os)
-{
-    options = (nacre_options)NACRE_OPTIONS_INIT;
-    options.os = os;
-    options.durability = NACRE_OS;
-    options.memory_budget = 16 << 20;
-    options.background_threads = 1;
-    options.hooks = mixed_hooks();
-}
-
 static void close_store(void)
 {
-    for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
-        nacre_collection_close(collections[c]);
-        collections[c] = NULL;
-    }
-    nacre_collection_close(mixed);
-    mixed = NULL;
+    close_collections();
     assert_ok(nacre_close(store));
 }
 
 static int make_disk(void **state)
 {
     (void)state;
-    static const char *const tuning[] = {
-        "seal_bytes",  "16384", "segment_bytes",   "16384", "level0_runs",    "3",
-        "block_bytes", "512",   "compression_top", "1",     "log_file_bytes", "65536"
-    };
-    uint64_t seed = 815;
-    uint32_t next_value = 0;
-    nacre_batch *batch;
-    const nacre_slice none = { NULL, 0 };
+    struct history history = { .seed = 815 };
     whole_disk = os_memory_create();
     disk = os_memory_create();
-    states[0].kinds[1] = NACRE_STRINGS;
-    states[0].kinds[2] = NACRE_VECTORS;
-    set_options(whole_disk);
-    assert_ok(nacre_open("/store", &options, &store));
-    for (size_t i = 0; i < sizeof tuning / sizeof tuning[0]; i += 2) {
-        assert_ok(nacre_tune(store, tuning[i], tuning[i + 1]));
-    }
-    assert_ok(model_open(&states[0], store, collections));
-    assert_ok(mixed_open(store, &mixed));
-    assert_ok(mixed_write(mixed, 0));
-    assert_ok(nacre_batch_create(&batch));
-    for (unsigned n = 0; n < BATCHES; n++) {
-        states[n + 1] = states[n];
-        nacre_batch_clear(batch);
-        model_random_batch(&states[n + 1], batch, collections, &seed, &next_value);
-        assert_ok(nacre_write(store, batch, NULL));
-        for (unsigned c = 0; c < MODEL_COLLECTIONS; c++) {
-            if (n == BATCHES - LOGGED - 60) {
-                assert_ok(nacre_compact(collections[c], none, none));
-            } else if (n == BATCHES - LOGGED - 1) {
-                assert_ok(nacre_flush(collections[c]));
-            }
-        }
-        if (n == BATCHES - LOGGED - 60) {
-            assert_ok(nacre_compact(mixed, none, none));
-            assert_ok(mixed_write(mixed, 1));
-        } else if (n == BATCHES - LOGGED - 1) {
-            assert_ok(nacre_flush(mixed));
-            assert_ok(mixed_write(mixed, 2)); /* in the log */
-        }
-        if (n == BATCHES - LOGGED - 60) {
-            assert_ok(nacre_tune(store, "level0_runs", "64")); /* a merge would make one of all */
-            assert_ok(nacre_tune(store, "tombstone_percent", "100"));
-        }
-    }
-    nacre_batch_free(batch);
+    begin_history(whole_disk);
+    write_compacted(&history);
+    write_rest(&history);
     assert_ok(nacre_reclaim(store)); /* no segment that a merge has replaced is left */
     close_store();
     return 0;
@@ -126,30 +56,6 @@ static int free_disks(void **state)
 }
 
 /* ---- files ---- */
-
-static void add_file(void *context, const char *name)
-{
-    struct file *f = &files[file_count];
-    nacre_file *file;
-    assert_true(file_count < FILES_MAX);
-    snprintf(f->path, sizeof f->path, "%s/%s", (const char *)context, name);
-    if (disk->open(disk->context, f->path, NACRE_FILE_READ, &file) == NACRE_OK) {
-        if (disk->size(file, &f->size) == NACRE_OK && f->size > 0) {
-            file_count++;
-        }
-        disk->close(file);
-    }
-}
-
-static void list_files(void)
-{
-    static char *const directories[] = { "/store", "/store/manifest", "/store/log", "/store/segments",
-                                         "/store/values" };
-    file_count = 0;
-    for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
-        assert_int_equal(disk->list(disk->context, directories[i], add_file, directories[i]), NACRE_OK);
-    }
-}
 
 /* Of all bytes of all files of the damaged store. */
 static uint64_t disk_hash(void)

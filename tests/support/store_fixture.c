@@ -1,5 +1,6 @@
 /* See store_fixture.h. */
 #include "store_fixture.h"
+#include "base/clock.h"
 #include "gate.h"
 #include "os_memory.h"
 #include <ftw.h>
@@ -154,4 +155,28 @@ const char *scan(struct fixture *f, const nacre_scan_options *options)
     assert_ok(nacre_cursor_status(cursor));
     nacre_cursor_close(cursor);
     return out;
+}
+
+uint64_t stat_of(nacre_store *store, const char *name)
+{
+    char *json, quoted[80];
+    assert_ok(nacre_stats(store, &json));
+    snprintf(quoted, sizeof quoted, "\"%s\":", name);
+    const char *at = strstr(json, quoted);
+    assert_non_null(at);
+    uint64_t value = strtoull(at + strlen(quoted), NULL, 10);
+    nacre_free(json);
+    return value;
+}
+
+void wait_for_stat(nacre_store *store, const char *name, uint64_t value)
+{
+    for (unsigned i = 0; stat_of(store, name) != value; i++) {
+        if (i == 20000) {
+            fprintf(stderr, "%s is %llu, not %llu\n", name, (unsigned long long)stat_of(store, name),
+                    (unsigned long long)value);
+            fail();
+        }
+        clock_sleep_ns(1000000);
+    }
 }

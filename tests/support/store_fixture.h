@@ -36,6 +36,8 @@ void delete_key(struct fixture *, const char *key);
 const char *get(struct fixture *, const char *key);
 /* "k1=v1 k2=v2" of a scan; a static buffer. NULL options: everything. */
 const char *scan(struct fixture *, const nacre_scan_options *);
+uint64_t stat_of(nacre_store *, const char *name); /* a number of nacre_stats; asserts that there is one */
+void wait_for_stat(nacre_store *, const char *name, uint64_t value); /* asserts that it comes in time */
 #define assert_ok(call)         assert_status((call), NACRE_OK, #call, __FILE__, __LINE__)
 #define assert_code(call, code) assert_status((call), (code), #call, __FILE__, __LINE__)
 void assert_status(int got, int want, const char *call, const char *file, int line);

@@ -105,18 +105,6 @@ void conflicts_on(nacre_txn *txn, const char *key)
     nacre_txn_abort(txn);
 }
 
-uint64_t stat_of(struct fixture *f, const char *name)
-{
-    char *json, wanted[64];
-    assert_ok(nacre_stats(f->store, &json));
-    snprintf(wanted, sizeof wanted, "\"%s\":", name);
-    const char *at = strstr(json, wanted);
-    assert_non_null(at);
-    uint64_t value = strtoull(at + strlen(wanted), NULL, 10);
-    nacre_free(json);
-    return value;
-}
-
 /* It writes something, as only those that write are checked, and is refused. */
 void is_refused_for(struct fixture *f, nacre_txn *txn, const char *key)
 {

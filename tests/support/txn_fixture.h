@@ -20,5 +20,4 @@ void conflicts_on(nacre_txn *, const char *key);
 void is_refused_for(struct fixture *, nacre_txn *, const char *key);
 /* It writes something, into another collection, and commits. */
 void goes_through(struct fixture *, nacre_txn *);
-uint64_t stat_of(struct fixture *, const char *name);
 #endif

@@ -1,8 +1,9 @@
 /* What every kind must answer as a plain model does: gets at every sequence, cursors in both directions, samples, verification, dump; with and without a
-   side file, before and after it is opened again. */
+   side file, before and after it is opened again; in several threads; and when memory fails. */
 #ifndef NACRE_TESTS_SEGMENT_CHECKS_H
 #define NACRE_TESTS_SEGMENT_CHECKS_H
 #include "segment_fixture.h"
+#include <pthread.h>
 
 static inline void check_get(struct segment *s, const struct model *m, nacre_slice key, uint64_t snapshot)
 {
@@ -175,5 +176,149 @@ static inline void check_shape(const struct kind *kind, enum model_shape shape, 
     segment_unref(s);
     model_free(&m);
     fixture_close(&f);
+}
+
+static inline void check_empty_key(const struct kind *kind)
+{
+    struct fixture f;
+    struct model m = { 0 };
+    uint64_t random = 7;
+    fixture_open_kind(&f, kind, true);
+    model_add(&m, (struct entry){ .sequence = UINT64_MAX, .type = ENTRY_PUT });
+    model_add(&m, (struct entry){ .sequence = 1, .type = ENTRY_PUT });
+    struct segment *s = model_build(&f, &m, &(struct build_options){ .build_index = true });
+    check_all(s, &m, TINY_ALPHABET, &random);
+    fixture_close_with(&f, &m, s);
+}
+
+/* Adds the entry; then neither it again, nor a newer version of its key, nor a key before it is taken. */
+static inline void check_order_is_kept(struct segment_builder *b, struct entry *e)
+{
+    assert_int_equal(segment_builder_add(b, e), NACRE_OK);
+    assert_int_equal(segment_builder_add(b, e), NACRE_INVALID);
+    e->sequence++;
+    assert_int_equal(segment_builder_add(b, e), NACRE_INVALID);
+    e->key.size--;
+    assert_int_equal(segment_builder_add(b, e), NACRE_INVALID);
+}
+
+/* Large keys and values are too slow for as many. */
+static inline size_t usual_count(int shape, size_t count)
+{
+    return shape == LARGE_VALUES ? 40 : shape == LONG_KEYS ? 120 : shape == HUGE_KEYS ? 60 : count;
+}
+
+/* ---- failing memory ---- */
+
+/* The first status that is not NACRE_OK; where all entries come up, there are as many as the model has. */
+static inline int count_by_cursor(struct segment *s, const struct model *m)
+{
+    struct cursor *c = NULL;
+    size_t entries = 0;
+    int status = s->kind->cursor_create(s->reader, &c);
+    if (status != NACRE_OK)
+        return status;
+    for (cursor_first(c); c->valid; cursor_next(c))
+        entries++;
+    status = c->status;
+    assert_true(status != NACRE_OK || entries == m->count);
+    cursor_close(c);
+    return status;
+}
+
+static inline bool fails_at(void *context, size_t bytes)
+{
+    (void)bytes;
+    return (*(int *)context)-- == 0;
+}
+
+/* Each allocation of the attempt fails once: it says so, and no temporary file stays. */
+static inline void check_failing_allocations(const struct kind *kind, enum model_shape shape,
+                                             int (*attempt)(struct fixture *, const struct model *))
+{
+    for (int map = 0; map < 2; map++) {
+        struct fixture f;
+        struct model m;
+        uint64_t random = 21;
+        int status = NACRE_OK, left = -1;
+        fixture_open_kind(&f, kind, map);
+        model_fill(&m, shape, 300, &random);
+        for (int nth = 0; left < 0; nth++) { /* until it is one more than there are */
+            left = nth;
+            memory_set_fault(fails_at, &left);
+            status = attempt(&f, &m);
+            memory_set_fault(NULL, NULL);
+            assert_true(status == NACRE_OK || status == NACRE_NO_MEMORY);
+            assert_int_equal(fixture_temporary_files(&f), 0);
+        }
+        assert_int_equal(status, NACRE_OK);
+        model_free(&m);
+        fixture_close(&f);
+    }
+}
+
+/* ---- threads ---- */
+
+struct reading {
+    pthread_t thread;
+    struct segment *s;
+    const struct model *m;
+    size_t wrong;
+};
+
+static inline bool is_vector_of(const struct entry *expected, const void *vector)
+{
+    size_t bytes = 4 * (size_t)model_dimension;
+    return expected->vector ? vector && memcmp(vector, expected->vector, bytes) == 0 : !vector;
+}
+
+static inline void *read_all(void *context)
+{
+    struct reading *r = context;
+    struct cursor *c = NULL;
+    size_t at = 0;
+    for (size_t i = 0; i < r->m->count; i++) {
+        const struct entry *expected = &r->m->items[i];
+        struct lookup lookup = lookup_of(expected->key, expected->sequence);
+        struct entry e = { 0 };
+        struct pin pin;
+        int status = r->s->kind->get(r->s->reader, &lookup, &e, &pin);
+        r->wrong += status != NACRE_OK || e.sequence != lookup.snapshot || !slice_equal(e.value, expected->value) ||
+                    !is_vector_of(expected, e.vector);
+        pin_release(&pin);
+    }
+    r->wrong += r->s->kind->cursor_create(r->s->reader, &c) != NACRE_OK;
+    for (cursor_first(c); c->valid; cursor_next(c), at++)
+        r->wrong += at >= r->m->count || !slice_equal(c->entry.key, r->m->items[at].key) ||
+                    !is_vector_of(&r->m->items[at], c->entry.vector);
+    r->wrong += at != r->m->count;
+    cursor_close(c);
+    return NULL;
+}
+
+/* Threads all begin with a segment that nobody has used; where an index is built, it is attached while they read. */
+static inline void check_first_uses(const struct kind *kind, enum model_shape shape, bool build_index)
+{
+    for (int round = 0; round < 8; round++) {
+        struct fixture f;
+        struct model m;
+        struct reading readings[4];
+        uint64_t random = 31 + (uint64_t)round;
+        fixture_open_kind(&f, kind, round & 1);
+        model_fill(&m, round & 2 ? shape : MANY_VERSIONS, 1000, &random);
+        struct segment *s = model_build(
+            &f, &m, &(struct build_options){ .compression = round & 4 ? COMPRESSION_LZ4 : COMPRESSION_NONE });
+        for (int i = 0; i < 4; i++) {
+            readings[i] = (struct reading){ .s = s, .m = &m };
+            assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
+        }
+        if (build_index)
+            assert_int_equal(segment_build_index(s, NULL), NACRE_OK);
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(pthread_join(readings[i].thread, NULL), 0);
+            assert_int_equal(readings[i].wrong, 0);
+        }
+        fixture_close_with(&f, &m, s);
+    }
 }
 #endif

@@ -37,6 +37,12 @@ static inline void fixture_open(struct fixture *f, bool map)
     f->next_id = UINT64_C(1) << 32;
 }
 
+static inline void fixture_open_kind(struct fixture *f, const struct kind *kind, bool map)
+{
+    fixture_open(f, map);
+    f->kind = kind;
+}
+
 static inline void fixture_visit(void *context, const char *name)
 {
     char path[512];
@@ -49,6 +55,18 @@ static inline void fixture_close(struct fixture *f)
     block_cache_free(f->env.cache);
     assert_int_equal(f->env.os->list(f->env.os->context, f->directory, fixture_visit, f->directory), NACRE_OK);
     assert_int_equal(rmdir(f->directory), 0);
+}
+
+static inline void fixture_note_temporary(void *context, const char *name)
+{
+    *(size_t *)context += strstr(name, ".tmp") != NULL;
+}
+
+static inline size_t fixture_temporary_files(struct fixture *f)
+{
+    size_t count = 0;
+    assert_int_equal(f->env.os->list(f->env.os->context, f->directory, fixture_note_temporary, &count), NACRE_OK);
+    return count;
 }
 
 /* ---- random numbers ---- */
@@ -116,6 +134,17 @@ static inline void model_add(struct model *m, struct entry e)
     m->items[m->count++] = e;
 }
 
+/* Puts of one sequence, without values, whose keys are in order. */
+static inline void model_add_numbers(struct model *m, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char key[32];
+        int size = snprintf(key, sizeof key, "key/%06u", i);
+        model_add(m,
+                  (struct entry){ .key = { key, (size_t)size }, .value = { "", 0 }, .sequence = 5, .type = ENTRY_PUT });
+    }
+}
+
 static inline int model_order(const void *a, const void *b)
 {
     return entry_compare(a, b);
@@ -149,6 +178,14 @@ static inline void model_free(struct model *m)
         model_drop(&m->items[i]);
     free(m->items);
     *m = (struct model){ 0 };
+}
+
+/* And what was made of it. */
+static inline void fixture_close_with(struct fixture *f, struct model *m, struct segment *s)
+{
+    segment_unref(s);
+    model_free(m);
+    fixture_close(f);
 }
 
 /* The first entry with a key >= `key`. */
@@ -337,17 +374,30 @@ static inline struct build_options model_options(const struct build_options *opt
     return own;
 }
 
-static inline struct segment *model_build(struct fixture *f, const struct model *m, const struct build_options *options)
+/* Where something fails, what that was: nothing is left then. */
+static inline int model_try_build(struct fixture *f, const struct model *m, const struct build_options *options,
+                                  struct segment **segment)
 {
     struct segment_builder *builder = NULL;
-    struct segment *segment = NULL;
     struct build_options own = model_options(options);
-    assert_int_equal(segment_builder_create(&f->env, f->kind, f->next_id++, &own, &builder), NACRE_OK);
-    for (size_t i = 0; i < m->count; i++)
-        assert_int_equal(segment_builder_add(builder, &m->items[i]), NACRE_OK);
-    int status = segment_builder_finish(builder, &segment);
+    int status = segment_builder_create(&f->env, f->kind, f->next_id++, &own, &builder);
     if (status != NACRE_OK)
-        print_message("finish: %s\n", fail_detail());
+        return status;
+    for (size_t i = 0; i < m->count && status == NACRE_OK; i++)
+        status = segment_builder_add(builder, &m->items[i]);
+    if (status != NACRE_OK) {
+        segment_builder_abandon(builder);
+        return status;
+    }
+    return segment_builder_finish(builder, segment);
+}
+
+static inline struct segment *model_build(struct fixture *f, const struct model *m, const struct build_options *options)
+{
+    struct segment *segment = NULL;
+    int status = model_try_build(f, m, options, &segment);
+    if (status != NACRE_OK)
+        print_message("build: %s\n", fail_detail());
     assert_int_equal(status, NACRE_OK);
     return segment;
 }

@@ -82,30 +82,36 @@ static int build(const struct graph_job *job)
     return NACRE_OK;
 }
 
-static struct opened open_built(const struct vector_rows *rows, bool map)
+static struct opened build_and_open_job(const struct graph_job *job, bool map)
 {
     struct opened opened;
+    if (build(job) != NACRE_OK) {
+        fail_msg("%s", fail_detail());
+    }
     assert_int_equal(container_open(os_posix(), path, CONTAINER_INDEX, 7, 0, map, &opened.container), NACRE_OK);
-    if (graph_open(opened.container, rows, &opened.graph) != NACRE_OK) {
+    if (graph_open(opened.container, job->rows, &opened.graph) != NACRE_OK) {
         fail_msg("%s", fail_detail());
     }
     return opened;
 }
 
-static void close_opened(struct opened *opened)
+static struct opened build_and_open(const struct vector_rows *rows, uint32_t threads)
+{
+    return build_and_open_job(&(struct graph_job){ .rows = rows, .threads = threads }, true);
+}
+
+/* The file stays: another takes its name. */
+static void close_replaced(struct opened *opened)
 {
     graph_close(opened->graph);
     container_close(opened->container);
-    (void)unlink(path);
 }
 
-static struct opened build_and_open(const struct vector_rows *rows, uint32_t threads)
+static void close_and_free(struct opened *opened, const struct vector_rows *rows)
 {
-    struct graph_job job = { .rows = rows, .threads = threads };
-    if (build(&job) != NACRE_OK) {
-        fail_msg("%s", fail_detail());
-    }
-    return open_built(rows, true);
+    close_replaced(opened);
+    (void)unlink(path);
+    free_rows(rows);
 }
 
 static void assert_sound(const struct graph *graph, const struct vector_rows *rows)
@@ -113,6 +119,14 @@ static void assert_sound(const struct graph *graph, const struct vector_rows *ro
     if (graph_verify(graph, rows) != NACRE_OK) {
         fail_msg("%s", fail_detail());
     }
+}
+
+/* Frees the rows. */
+static void assert_builds_a_sound_one(const struct vector_rows *rows)
+{
+    struct opened opened = build_and_open(rows, 1);
+    assert_sound(opened.graph, rows);
+    close_and_free(&opened, rows);
 }
 
 static int compare_floats(const void *a, const void *b)
@@ -156,21 +170,26 @@ static double recall(const struct graph *graph, const struct vector_rows *rows, 
     return (double)hits / (queries->count * k);
 }
 
+/* The first rows are the queries. */
+static double recall_of_first(const struct graph *graph, const struct vector_rows *rows, uint32_t count, uint32_t beam)
+{
+    struct vector_rows queries = *rows;
+    queries.count = count;
+    return recall(graph, rows, &queries, beam);
+}
+
 static void assert_recall(uint32_t dimension, nacre_metric metric, uint32_t clusters, uint32_t beam, double least)
 {
     state = dimension + (uint64_t)metric;
     struct vector_rows rows = make_rows(6000, dimension, metric, clusters);
-    struct vector_rows queries = rows;
-    queries.count = 100;
     struct opened opened = build_and_open(&rows, 1);
     assert_true(opened.graph->has_graph);
     assert_sound(opened.graph, &rows);
-    double found = recall(opened.graph, &rows, &queries, beam);
+    double found = recall_of_first(opened.graph, &rows, 100, beam);
     if (found < least) {
         fail_msg("recall is %.3f", found);
     }
-    close_opened(&opened);
-    free_rows(&rows);
+    close_and_free(&opened, &rows);
 }
 
 static void walks_find_the_nearest_by_l2(void **unused)
@@ -206,10 +225,7 @@ static void many_dimensions_are_not_too_many(void **unused)
     (void)unused;
     state = 5;
     struct vector_rows rows = make_rows(1100, 65535 / 16, NACRE_L2, 10);
-    struct opened opened = build_and_open(&rows, 1);
-    assert_sound(opened.graph, &rows);
-    close_opened(&opened);
-    free_rows(&rows);
+    assert_builds_a_sound_one(&rows);
 }
 
 /* ---- shapes ---- */
@@ -224,8 +240,7 @@ static void small_segments_have_codes_alone(void **unused)
         assert_false(opened.graph->has_graph);
         assert_true(graph_is_whole(opened.graph));
         assert_sound(opened.graph, &rows);
-        close_opened(&opened);
-        free_rows(&rows);
+        close_and_free(&opened, &rows);
     }
 }
 
@@ -241,8 +256,7 @@ static void graphs_of_few_rows_are_sound(void **unused)
         assert_true(opened.graph->has_graph);
         assert_sound(opened.graph, &rows);
         assert_true(recall(opened.graph, &rows, &rows, 64) > 0.999);
-        close_opened(&opened);
-        free_rows(&rows);
+        close_and_free(&opened, &rows);
     }
     graph_tuning.least_rows = least;
 }
@@ -253,12 +267,10 @@ static void codes_alone_are_not_whole_where_a_graph_pays(void **unused)
     state = 3;
     struct vector_rows rows = make_rows(5000, 8, NACRE_L2, 0);
     struct graph_job job = { .rows = &rows, .threads = 1, .codes_only = true };
-    assert_int_equal(build(&job), NACRE_OK);
-    struct opened opened = open_built(&rows, true);
+    struct opened opened = build_and_open_job(&job, true);
     assert_false(graph_is_whole(opened.graph));
     assert_sound(opened.graph, &rows);
-    close_opened(&opened);
-    free_rows(&rows);
+    close_and_free(&opened, &rows);
 }
 
 static void files_that_are_not_mapped_are_read(void **unused)
@@ -267,13 +279,11 @@ static void files_that_are_not_mapped_are_read(void **unused)
     state = 4;
     struct vector_rows rows = make_rows(3000, 16, NACRE_L2, 0);
     struct graph_job job = { .rows = &rows, .threads = 1 };
-    assert_int_equal(build(&job), NACRE_OK);
-    struct opened opened = open_built(&rows, false);
+    struct opened opened = build_and_open_job(&job, false);
     assert_sound(opened.graph, &rows);
     assert_true(graph_memory(opened.graph) > 3000 * 16);
     assert_true(recall(opened.graph, &rows, &rows, 32) > 0.9);
-    close_opened(&opened);
-    free_rows(&rows);
+    close_and_free(&opened, &rows);
 }
 
 /* ---- twins ---- */
@@ -292,11 +302,8 @@ static void equal_vectors_are_all_reached(void **unused)
     struct opened opened = build_and_open(&rows, 2);
     assert_sound(opened.graph, &rows);
     assert_int_equal(opened.graph->stray_count, 0);
-    struct vector_rows queries = rows;
-    queries.count = 100;
-    assert_true(recall(opened.graph, &rows, &queries, 64) > 0.93);
-    close_opened(&opened);
-    free_rows(&rows);
+    assert_true(recall_of_first(opened.graph, &rows, 100, 64) > 0.93);
+    close_and_free(&opened, &rows);
 }
 
 static void nothing_but_equal_vectors_is_fine(void **unused)
@@ -307,10 +314,7 @@ static void nothing_but_equal_vectors_is_fine(void **unused)
     for (uint32_t row = 1; row < rows.count; row++) {
         memcpy((float *)(uintptr_t)rows.vectors + row * 8, rows.vectors, 8 * sizeof(float));
     }
-    struct opened opened = build_and_open(&rows, 1);
-    assert_sound(opened.graph, &rows);
-    close_opened(&opened);
-    free_rows(&rows);
+    assert_builds_a_sound_one(&rows);
 }
 
 /* ---- threads and stops ---- */
@@ -325,12 +329,11 @@ static void threads_do_not_change_the_graph(void **unused)
     void *lists = malloc(bytes);
     assert_non_null(lists);
     memcpy(lists, one.graph->neighbors, bytes);
-    close_opened(&one);
+    close_replaced(&one);
     struct opened three = build_and_open(&rows, 3);
     assert_memory_equal(lists, three.graph->neighbors, bytes);
-    close_opened(&three);
     free(lists);
-    free_rows(&rows);
+    close_and_free(&three, &rows);
 }
 
 static int stop_after(void *context)
@@ -422,6 +425,17 @@ static struct vector_rows churn(const struct vector_rows *old, uint32_t lost, ui
     return (struct vector_rows){ (const uint8_t *)vectors, old->stride, count, old->dimension, old->metric, NULL };
 }
 
+/* A sound graph of `rows`, made out of the opened one, which stays open under its map while the new file takes its name. */
+static struct opened merge_and_open(const struct opened *opened, uint32_t *map, const struct vector_rows *rows,
+                                    uint32_t threads)
+{
+    struct graph_source source = { opened->graph, map };
+    struct graph_job job = { .rows = rows, .sources = &source, .source_count = 1, .threads = threads };
+    struct opened merged = build_and_open_job(&job, true);
+    assert_sound(merged.graph, rows);
+    return merged;
+}
+
 static void merges_keep_recall_over_ten_churns(void **unused)
 {
     (void)unused;
@@ -431,30 +445,21 @@ static void merges_keep_recall_over_ten_churns(void **unused)
     for (int round = 0; round < 10; round++) {
         uint32_t *map;
         struct vector_rows next = churn(&rows, 5, 1400, &map);
-        struct graph_source source = { opened.graph, map };
-        struct graph_job job = { .rows = &next, .sources = &source, .source_count = 1, .threads = 2 };
-        /* The old file stays open under its map while the new one takes its name. */
-        assert_int_equal(build(&job), NACRE_OK);
-        struct opened merged = open_built(&next, true);
-        assert_sound(merged.graph, &next);
-        graph_close(opened.graph);
-        container_close(opened.container);
+        struct opened merged = merge_and_open(&opened, map, &next, 2);
+        close_replaced(&opened);
         free_rows(&rows);
         free(map);
         opened = merged;
         rows = next;
     }
-    struct vector_rows queries = rows;
-    queries.count = 200;
-    double churned = recall(opened.graph, &rows, &queries, 48);
-    close_opened(&opened);
+    double churned = recall_of_first(opened.graph, &rows, 200, 48);
+    close_replaced(&opened);
     opened = build_and_open(&rows, 1);
-    double fresh = recall(opened.graph, &rows, &queries, 48);
+    double fresh = recall_of_first(opened.graph, &rows, 200, 48);
     if (churned < fresh - 0.01) {
         fail_msg("recall is %.4f after ten churns, %.4f when built anew", churned, fresh);
     }
-    close_opened(&opened);
-    free_rows(&rows);
+    close_and_free(&opened, &rows);
 }
 
 static void a_merge_of_other_data_trains_its_codes_anew(void **unused)
@@ -475,18 +480,12 @@ static void a_merge_of_other_data_trains_its_codes_anew(void **unused)
             vector[i] *= 20;
         }
     }
-    struct graph_source source = { opened.graph, map };
-    struct graph_job job = { .rows = &next, .sources = &source, .source_count = 1, .threads = 1 };
-    assert_int_equal(build(&job), NACRE_OK);
-    struct opened merged = open_built(&next, true);
-    assert_sound(merged.graph, &next);
+    struct opened merged = merge_and_open(&opened, map, &next, 1);
     assert_true(merged.graph->book.unit < opened.graph->book.unit);
-    graph_close(opened.graph);
-    container_close(opened.container);
-    close_opened(&merged);
+    close_replaced(&opened);
+    close_and_free(&merged, &next);
     free(map);
     free_rows(&rows);
-    free_rows(&next);
 }
 
 static void a_source_that_lost_nearly_all_is_not_built_on(void **unused)
@@ -501,16 +500,10 @@ static void a_source_that_lost_nearly_all_is_not_built_on(void **unused)
     for (uint32_t row = 0; row < half.count; row++) {
         map[row] = row % 50 ? GRAPH_NO_ROW : row;
     }
-    struct graph_source source = { opened.graph, map };
-    struct graph_job job = { .rows = &rows, .sources = &source, .source_count = 1, .threads = 1 };
-    assert_int_equal(build(&job), NACRE_OK);
-    struct opened merged = open_built(&rows, true);
-    assert_sound(merged.graph, &rows);
-    graph_close(opened.graph);
-    container_close(opened.container);
-    close_opened(&merged);
+    struct opened merged = merge_and_open(&opened, map, &rows, 1);
+    close_replaced(&opened);
+    close_and_free(&merged, &rows);
     free(map);
-    free_rows(&rows);
 }
 
 /* A row that is inserted by one thread must not be where the walks of others begin: its list is being written. */
@@ -525,11 +518,7 @@ static void a_merge_of_few_rows_begins_at_rows_that_the_source_had(void **unused
         struct opened opened = build_and_open(&rows, 1);
         uint32_t *map;
         struct vector_rows next = churn(&rows, 1000, count, &map);
-        struct graph_source source = { opened.graph, map };
-        struct graph_job job = { .rows = &next, .sources = &source, .source_count = 1, .threads = 3 };
-        assert_int_equal(build(&job), NACRE_OK);
-        struct opened merged = open_built(&next, true);
-        assert_sound(merged.graph, &next);
+        struct opened merged = merge_and_open(&opened, map, &next, 3);
         assert_true(merged.graph->entry_count > 0);
         for (uint32_t entry = 0; entry < merged.graph->entry_count; entry++) {
             bool had = false;
@@ -539,12 +528,10 @@ static void a_merge_of_few_rows_begins_at_rows_that_the_source_had(void **unused
             assert_true(had);
         }
         assert_true(recall(merged.graph, &next, &next, 128) > 0.999);
-        graph_close(opened.graph);
-        container_close(opened.container);
-        close_opened(&merged);
+        close_replaced(&opened);
+        close_and_free(&merged, &next);
         free(map);
         free_rows(&rows);
-        free_rows(&next);
     }
     graph_tuning.least_rows = least;
 }
@@ -586,10 +573,8 @@ static void walks_stay_inside_whatever_the_bytes(void **unused)
         }
         if (graph_open(opened.container, &rows, &opened.graph) == NACRE_OK) {
             opened_count++;
-            struct vector_rows queries = rows;
-            queries.count = 3;
             if (opened.graph->has_graph) {
-                (void)recall(opened.graph, &rows, &queries, 32);
+                (void)recall_of_first(opened.graph, &rows, 3, 32);
             }
             (void)graph_verify(opened.graph, &rows);
             graph_close(opened.graph);

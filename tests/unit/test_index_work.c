@@ -31,26 +31,35 @@ static void flush_keys(struct fixture *f, unsigned begin, unsigned end)
     assert_int_equal(fixture_flush(f), NACRE_OK);
 }
 
-static unsigned prepare_all(struct fixture *f)
+static void flush_three_runs(struct fixture *f)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        flush_keys(f, 30 * i, 30 * i + 30);
+    }
+}
+
+/* One step of it; says whether there was anything to do. */
+typedef int (*tree_step)(struct tree *, bool *worked);
+
+static unsigned repeat_while_it_works(struct fixture *f, tree_step step)
 {
     unsigned steps = 0;
     bool worked = true;
     while (worked) {
-        assert_int_equal(tree_prepare_work(f->tree, &worked), NACRE_OK);
+        assert_int_equal(step(f->tree, &worked), NACRE_OK);
         steps += worked;
     }
     return steps;
 }
 
+static unsigned prepare_all(struct fixture *f)
+{
+    return repeat_while_it_works(f, tree_prepare_work);
+}
+
 static unsigned index_all(struct fixture *f)
 {
-    unsigned steps = 0;
-    bool worked = true;
-    while (worked) {
-        assert_int_equal(tree_index_work(f->tree, &worked), NACRE_OK);
-        steps += worked;
-    }
-    return steps;
+    return repeat_while_it_works(f, tree_index_work);
 }
 
 static uint64_t missing(struct fixture *f)
@@ -58,6 +67,18 @@ static uint64_t missing(struct fixture *f)
     struct tree_stats stats;
     tree_get_stats(f->tree, &stats);
     return stats.missing_indexes;
+}
+
+/* Three runs of which the first two are indexed, so that the merge that is due makes an index. */
+static void open_with_due_merge(struct fixture *f)
+{
+    open_indexed(f);
+    for (unsigned i = 0; i < 3; i++) {
+        flush_keys(f, 30 * i, 30 * i + 30);
+        if (i < 2) {
+            assert_int_equal(index_all(f), 1);
+        }
+    }
 }
 
 static void a_flush_makes_no_index_and_says_that_one_is_wanted(void **unused)
@@ -100,9 +121,7 @@ static void full_indexes_wait_for_merges_that_are_due(void **unused)
     (void)unused;
     struct fixture f;
     open_indexed(&f);
-    for (unsigned i = 0; i < 3; i++) {
-        flush_keys(&f, 30 * i, 30 * i + 30);
-    }
+    flush_three_runs(&f);
     assert_true(tree_wants_work(f.tree));
     assert_int_equal(prepare_all(&f), 3);
     assert_int_equal(index_all(&f), 0);
@@ -118,13 +137,7 @@ static void a_merge_of_indexed_segments_brings_its_index(void **unused)
 {
     (void)unused;
     struct fixture f;
-    open_indexed(&f);
-    for (unsigned i = 0; i < 3; i++) {
-        flush_keys(&f, 30 * i, 30 * i + 30);
-        if (i < 2) {
-            assert_int_equal(index_all(&f), 1);
-        }
-    }
+    open_with_due_merge(&f);
     assert_int_equal(fixture_settle(&f), 1);
     assert_int_equal(toy_index_watch.full, 3);
     assert_int_equal(toy_index_watch.sources, 2);
@@ -138,19 +151,11 @@ static void brief_work_leaves_merges_that_make_an_index(void **unused)
     (void)unused;
     struct fixture f;
     bool worked;
-    open_indexed(&f);
-    for (unsigned i = 0; i < 3; i++) {
-        flush_keys(&f, 30 * i, 30 * i + 30);
-        if (i < 2) {
-            assert_int_equal(index_all(&f), 1);
-        }
-    }
+    open_with_due_merge(&f);
     assert_int_equal(tree_brief_work(f.tree, &worked), NACRE_OK);
     assert_false(worked);
     assert_true(tree_wants_work(f.tree));
-    for (unsigned i = 0; i < 3; i++) {
-        flush_keys(&f, 30 * i, 30 * i + 30);
-    }
+    flush_three_runs(&f);
     assert_int_equal(tree_brief_work(f.tree, &worked), NACRE_OK);
     assert_true(worked);
     assert_int_equal(toy_index_watch.full, 2);
@@ -158,67 +163,68 @@ static void brief_work_leaves_merges_that_make_an_index(void **unused)
     fixture_close(&f);
 }
 
-/* Three runs of which the first two are indexed, so that the merge makes an index. */
-static void open_with_due_merge(struct fixture *f)
+static void wait_until_begun(unsigned builds)
 {
-    open_indexed(f);
-    for (unsigned i = 0; i < 3; i++) {
-        flush_keys(f, 30 * i, 30 * i + 30);
-        if (i < 2) {
-            assert_int_equal(index_all(f), 1);
-        }
+    while (atomic_load(&toy_index_watch.begun) < builds) {
+        clock_sleep_ns(100000);
     }
-    atomic_store(&toy_index_watch.hold, true);
 }
 
-static void wait_until_held(void)
+/* A step in a thread of its own. */
+struct call {
+    pthread_t thread;
+    struct fixture *f;
+    tree_step step;
+    bool worked;
+    int status;
+};
+
+static void *run_step(void *context)
 {
+    struct call *c = context;
+    c->status = c->step(c->f->tree, &c->worked);
+    return NULL;
+}
+
+static void begin_call(struct call *c, struct fixture *f, tree_step step)
+{
+    *c = (struct call){ .f = f, .step = step };
+    assert_int_equal(pthread_create(&c->thread, NULL, run_step, c), 0);
+}
+
+/* Until the index that it makes is held. */
+static void begin_held_call(struct call *c, struct fixture *f, tree_step step)
+{
+    atomic_store(&toy_index_watch.hold, true);
+    begin_call(c, f, step);
     while (!atomic_load(&toy_index_watch.holding)) {
         clock_sleep_ns(100000);
     }
 }
 
-struct call {
-    struct fixture *f;
-    bool worked;
-    int status;
-};
-
-static void *work_once(void *context)
+static int end_call(struct call *c)
 {
-    struct call *c = context;
-    c->status = tree_work(c->f->tree, &c->worked);
-    return NULL;
+    pthread_join(c->thread, NULL);
+    return c->status;
 }
 
-static void *index_once(void *context)
+static int build_all(struct tree *tree, bool *worked)
 {
-    struct call *c = context;
-    c->status = tree_index_work(c->f->tree, &c->worked);
-    return NULL;
-}
-
-static void *build_all(void *context)
-{
-    struct call *c = context;
-    c->status = tree_build_indexes(c->f->tree, true);
-    return NULL;
+    (void)worked;
+    return tree_build_indexes(tree, true);
 }
 
 static void merges_that_make_an_index_end_when_they_are_paused_and_are_done_after(void **unused)
 {
     (void)unused;
     struct fixture f;
-    pthread_t thread;
+    struct call call;
     open_with_due_merge(&f);
-    struct call call = { .f = &f };
-    assert_int_equal(pthread_create(&thread, NULL, work_once, &call), 0);
-    wait_until_held();
+    begin_held_call(&call, &f, tree_work);
     uint64_t begun = clock_monotonic_ns();
     atomic_store(&paused, true);
-    pthread_join(thread, NULL);
+    assert_int_equal(end_call(&call), NACRE_CANCELLED);
     assert_true(clock_monotonic_ns() - begun < 1000000000);
-    assert_int_equal(call.status, NACRE_CANCELLED);
     fixture_check(&f);
     fixture_check_files(&f);
     assert_int_equal(tree_level0_runs(f.tree), 3);
@@ -234,19 +240,17 @@ static void flushes_go_on_while_a_merge_makes_its_index_and_their_deletes_are_ma
 {
     (void)unused;
     struct fixture f;
-    pthread_t thread;
+    struct call call;
     open_with_due_merge(&f);
-    struct call call = { .f = &f };
-    assert_int_equal(pthread_create(&thread, NULL, work_once, &call), 0);
-    wait_until_held();
+    begin_held_call(&call, &f, tree_work);
     for (unsigned k = 0; k < TREE_KEYS; k += 3) {
         fixture_put(&f, k, k % 2, 0);
     }
     fixture_delete_range(&f, 40, 50);
     assert_int_equal(fixture_flush(&f), NACRE_OK);
     atomic_store(&toy_index_watch.hold, false);
-    pthread_join(thread, NULL);
-    assert_true(call.status == NACRE_OK && call.worked);
+    assert_int_equal(end_call(&call), NACRE_OK);
+    assert_true(call.worked);
     assert_true(atomic_load(&lent) > 0);
     struct version *v = tree_version(f.tree);
     assert_int_equal(v->run_count, 2);
@@ -262,23 +266,17 @@ static void a_stop_ends_a_build_and_a_merge_with_one(void **unused)
 {
     (void)unused;
     struct fixture f;
-    pthread_t threads[2];
+    struct call merge, build;
     open_with_due_merge(&f);
-    struct call calls[2] = { { .f = &f }, { .f = &f } };
-    assert_int_equal(pthread_create(&threads[0], NULL, work_once, &calls[0]), 0);
-    wait_until_held();
+    begin_held_call(&merge, &f, tree_work);
     flush_keys(&f, 0, 10);
-    assert_int_equal(pthread_create(&threads[1], NULL, index_once, &calls[1]), 0);
-    while (atomic_load(&toy_index_watch.begun) < 4) {
-        clock_sleep_ns(100000);
-    }
+    begin_call(&build, &f, tree_index_work);
+    wait_until_begun(4);
     uint64_t begun = clock_monotonic_ns();
     atomic_store(&f.stop, true);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+    assert_int_equal(end_call(&merge), NACRE_CANCELLED);
+    assert_int_equal(end_call(&build), NACRE_CANCELLED);
     assert_true(clock_monotonic_ns() - begun < 1000000000);
-    assert_int_equal(calls[0].status, NACRE_CANCELLED);
-    assert_int_equal(calls[1].status, NACRE_CANCELLED);
     atomic_store(&f.stop, false);
     atomic_store(&toy_index_watch.hold, false);
     fixture_check(&f);
@@ -301,14 +299,11 @@ static void a_dropped_tree_waits_for_no_build(void **unused)
 {
     (void)unused;
     struct fixture f;
-    pthread_t thread;
+    struct call call;
     open_with_due_merge(&f);
-    struct call call = { .f = &f };
-    assert_int_equal(pthread_create(&thread, NULL, work_once, &call), 0);
-    wait_until_held();
+    begin_held_call(&call, &f, tree_work);
     assert_int_equal(tree_drop(f.tree), NACRE_OK);
-    pthread_join(thread, NULL);
-    assert_int_equal(call.status, NACRE_CANCELLED);
+    assert_int_equal(end_call(&call), NACRE_CANCELLED);
     fixture_check_files(&f);
     atomic_store(&toy_index_watch.hold, false);
     fixture_close(&f);
@@ -318,17 +313,13 @@ static void a_build_ends_when_its_segment_is_merged_away(void **unused)
 {
     (void)unused;
     struct fixture f;
-    pthread_t thread;
+    struct call call;
     open_indexed(&f);
     flush_keys(&f, 0, 30);
-    atomic_store(&toy_index_watch.hold, true);
-    struct call call = { .f = &f };
-    assert_int_equal(pthread_create(&thread, NULL, index_once, &call), 0);
-    wait_until_held();
+    begin_held_call(&call, &f, tree_index_work);
     flush_keys(&f, 10, 40);
     assert_int_equal(tree_compact(f.tree, (nacre_slice){ NULL, 0 }, (nacre_slice){ NULL, 0 }), NACRE_OK);
-    pthread_join(thread, NULL);
-    assert_int_equal(call.status, NACRE_OK); /* there is nothing wrong */
+    assert_int_equal(end_call(&call), NACRE_OK); /* there is nothing wrong */
     assert_int_equal(toy_index_watch.full, 0);
     atomic_store(&toy_index_watch.hold, false);
     assert_int_equal(index_all(&f), 1);
@@ -340,24 +331,17 @@ static void asked_for_indexes_are_all_there_after_the_call(void **unused)
 {
     (void)unused;
     struct fixture f;
-    pthread_t threads[2];
+    struct call one, all;
     open_indexed(&f);
     flush_keys(&f, 0, 30);
     flush_keys(&f, 30, 60);
-    atomic_store(&toy_index_watch.hold, true);
-    struct call calls[2] = { { .f = &f }, { .f = &f } };
-    assert_int_equal(pthread_create(&threads[0], NULL, index_once, &calls[0]), 0);
-    wait_until_held();
-    assert_int_equal(pthread_create(&threads[1], NULL, build_all, &calls[1]), 0);
-    while (atomic_load(&toy_index_watch.begun) < 1) {
-        clock_sleep_ns(100000);
-    }
+    begin_held_call(&one, &f, tree_index_work);
+    begin_call(&all, &f, build_all);
+    wait_until_begun(1);
     clock_sleep_ns(30000000);
     atomic_store(&toy_index_watch.hold, false);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    assert_int_equal(calls[0].status, NACRE_OK);
-    assert_int_equal(calls[1].status, NACRE_OK);
+    assert_int_equal(end_call(&one), NACRE_OK);
+    assert_int_equal(end_call(&all), NACRE_OK);
     assert_int_equal(toy_index_watch.full, 2); /* the one that was being built was waited for */
     assert_int_equal(missing(&f), 0);
     flush_keys(&f, 60, 90);
@@ -373,7 +357,6 @@ static void a_build_that_fails_is_tried_again_and_a_merge_may_go_without(void **
     struct fixture f;
     bool worked;
     open_with_due_merge(&f);
-    atomic_store(&toy_index_watch.hold, false);
     atomic_store(&toy_index_watch.fail, NACRE_IO);
     assert_int_equal(tree_work(f.tree, &worked), NACRE_IO);
     fixture_check_files(&f);

@@ -51,18 +51,7 @@ static void large_blocks_with_wide_slots_answer_as_the_model_does(void **state)
 static void one_entry_of_an_empty_key_and_value_is_kept(void **state)
 {
     (void)state;
-    struct fixture f;
-    struct model m = { 0 };
-    uint64_t random = 7;
-    fixture_open(&f, true);
-    model_add(&m, (struct entry){ .sequence = UINT64_MAX, .type = ENTRY_PUT });
-    model_add(&m, (struct entry){ .sequence = 1, .type = ENTRY_PUT });
-    struct segment *s = model_build(&f, &m, &(struct build_options){ .build_index = true });
-    check_gets(s, &m, TINY_ALPHABET, &random);
-    check_cursor(s, &m, TINY_ALPHABET, &random);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    check_empty_key(&kind_ordered);
 }
 
 static void entries_out_of_order_are_refused(void **state)
@@ -73,12 +62,7 @@ static void entries_out_of_order_are_refused(void **state)
     fixture_open(&f, true);
     assert_int_equal(segment_builder_create(&f.env, &kind_ordered, 1, &(struct build_options){ 0 }, &b), NACRE_OK);
     struct entry e = { .key = slice_text("key10"), .value = slice_text("v"), .sequence = 5, .type = ENTRY_PUT };
-    assert_int_equal(segment_builder_add(b, &e), NACRE_OK);
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.sequence = 6;
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.key = slice_text("key1");
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
+    check_order_is_kept(b, &e);
     segment_builder_abandon(b);
     assert_false(os_exists(f.env.os, "/tmp/none"));
     fixture_close(&f);
@@ -144,9 +128,7 @@ static void prefix_questions_are_answered_without_a_false_no(void **state)
     assert_false(s->kind->may_have_prefix(s->reader, slice_text("v")));
     assert_false(s->kind->may_have_prefix(s->reader, slice_text("t")));
     assert_true(s->kind->may_have_prefix(s->reader, slice_text("")));
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 static void the_index_rejects_nearly_all_absent_keys(void **state)
@@ -169,9 +151,7 @@ static void the_index_rejects_nearly_all_absent_keys(void **state)
         yes += s->kind->may_have_key(s->reader, &lookup);
     }
     assert_true(yes < 60); /* about 100000 * 8 / 65536 = 12 expected */
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 /* Positions without offsets, as a segment gets them whose blocks are too many and too large for 32 bits. */
@@ -230,9 +210,7 @@ static void an_index_that_names_only_blocks_finds_every_key(void **state)
         assert_int_equal(segment_open(&f.env, &kind_ordered, id, 0, &s), NACRE_OK);
         assert_true(segment_has_index(s));
         check_all(s, &m, shapes[i / 2], &random);
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
+        fixture_close_with(&f, &m, s);
     }
 }
 

@@ -3,11 +3,6 @@
 #include "strings/reader.h"
 #include "strings/strings.h"
 
-static size_t usual_count(int shape, size_t count)
-{
-    return shape == LARGE_VALUES ? 40 : shape == LONG_KEYS ? 120 : shape == HUGE_KEYS ? 60 : count;
-}
-
 static void every_shape_answers_as_the_model_does_in_place(void **state)
 {
     (void)state;
@@ -36,16 +31,6 @@ static void every_shape_answers_as_the_model_does_without_maps(void **state)
 
 /* ---- what goes without saying ---- */
 
-static void add_numbers(struct model *m, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        char key[32];
-        int size = snprintf(key, sizeof key, "key/%06u", i);
-        model_add(m,
-                  (struct entry){ .key = { key, (size_t)size }, .value = { "", 0 }, .sequence = 5, .type = ENTRY_PUT });
-    }
-}
-
 static struct segment *build_and_load(struct fixture *f, const struct model *m)
 {
     struct segment *s = model_build(f, m, &(struct build_options){ 0 });
@@ -59,18 +44,15 @@ static void keys_of_one_sequence_without_values_have_no_versions(void **state)
     struct fixture f;
     struct model m = { 0 };
     uint64_t random = 1;
-    fixture_open(&f, true);
-    f.kind = &kind_strings;
-    add_numbers(&m, 1000);
+    fixture_open_kind(&f, &kind_strings, true);
+    model_add_numbers(&m, 1000);
     struct segment *s = build_and_load(&f, &m);
     const struct strings_reader *r = s->reader;
     assert_false(container_has_section(s->container, "VDIR"));
     assert_int_equal(r->blocks, (1000 + KEY_BLOCK_KEYS - 1) / KEY_BLOCK_KEYS);
     assert_true(s->properties.bytes < 1000 * 7);
     check_all(s, &m, PATHS, &random);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 static void only_blocks_that_need_versions_have_them_and_say_so(void **state)
@@ -79,9 +61,8 @@ static void only_blocks_that_need_versions_have_them_and_say_so(void **state)
     struct fixture f;
     struct model m = { 0 };
     uint64_t random = 1;
-    fixture_open(&f, true);
-    f.kind = &kind_strings;
-    add_numbers(&m, 6 * KEY_BLOCK_KEYS);
+    fixture_open_kind(&f, &kind_strings, true);
+    model_add_numbers(&m, 6 * KEY_BLOCK_KEYS);
     m.items[1 * KEY_BLOCK_KEYS + 3].sequence = 6;
     m.items[2 * KEY_BLOCK_KEYS + 3].type = ENTRY_DELETE;
     m.items[3 * KEY_BLOCK_KEYS + 3].expiry_ms = 1;
@@ -101,9 +82,7 @@ static void only_blocks_that_need_versions_have_them_and_say_so(void **state)
     assert_int_equal(r->blocks, sizeof expected);
     assert_memory_equal(r->flags, expected, sizeof expected);
     check_all(s, &m, PATHS, &random);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 static void the_description_tells_bytes_ranks_and_sequences(void **state)
@@ -111,9 +90,8 @@ static void the_description_tells_bytes_ranks_and_sequences(void **state)
     (void)state;
     struct fixture f;
     struct model m = { 0 };
-    fixture_open(&f, true);
-    f.kind = &kind_strings;
-    add_numbers(&m, 200);
+    fixture_open_kind(&f, &kind_strings, true);
+    model_add_numbers(&m, 200);
     m.items[150].sequence = 77;
     struct segment *s = build_and_load(&f, &m);
     const struct strings_reader *r = s->reader;
@@ -127,9 +105,7 @@ static void the_description_tells_bytes_ranks_and_sequences(void **state)
     for (uint32_t i = 0; i < r->blocks; i++)
         assert_int_equal(strings_block_rank(r, i), i * KEY_BLOCK_KEYS);
     assert_int_equal(strings_block_rank(r, r->blocks), 200);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 /* ---- limits ---- */
@@ -141,9 +117,8 @@ static void ten_thousand_versions_of_a_key_are_kept(void **state)
         struct fixture f;
         struct model m = { 0 };
         uint64_t random = 1;
-        fixture_open(&f, codec != COMPRESSION_ZSTD);
-        f.kind = &kind_strings;
-        add_numbers(&m, 100);
+        fixture_open_kind(&f, &kind_strings, codec != COMPRESSION_ZSTD);
+        model_add_numbers(&m, 100);
         for (uint32_t i = 0; i < 10000; i++) {
             char value[32];
             int size = snprintf(value, sizeof value, "value %u", i);
@@ -155,9 +130,7 @@ static void ten_thousand_versions_of_a_key_are_kept(void **state)
         model_finish(&m);
         struct segment *s = model_build(&f, &m, &(struct build_options){ .compression = (enum compression)codec });
         check_all(s, &m, PATHS, &random);
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
+        fixture_close_with(&f, &m, s);
     }
 }
 
@@ -167,18 +140,15 @@ static void values_make_blocks_of_fewer_keys(void **state)
     struct fixture f;
     struct model m = { 0 };
     static char value[10000];
-    fixture_open(&f, true);
-    f.kind = &kind_strings;
-    add_numbers(&m, 64);
+    fixture_open_kind(&f, &kind_strings, true);
+    model_add_numbers(&m, 64);
     for (size_t i = 0; i < m.count; i++) {
         free((void *)(uintptr_t)m.items[i].value.data);
         m.items[i].value = model_copy(slice_of(value, sizeof value));
     }
     struct segment *s = build_and_load(&f, &m);
     assert_int_equal(((struct strings_reader *)s->reader)->blocks, 16);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 static void entries_out_of_order_and_keys_that_are_too_long_are_refused(void **state)
@@ -190,12 +160,7 @@ static void entries_out_of_order_and_keys_that_are_too_long_are_refused(void **s
     fixture_open(&f, true);
     assert_int_equal(segment_builder_create(&f.env, &kind_strings, 1, &(struct build_options){ 0 }, &b), NACRE_OK);
     struct entry e = { .key = slice_text("key10"), .value = slice_text("v"), .sequence = 5, .type = ENTRY_PUT };
-    assert_int_equal(segment_builder_add(b, &e), NACRE_OK);
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.sequence = 6;
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.key = slice_text("key1");
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
+    check_order_is_kept(b, &e);
     e.key = slice_text("key0zzzzz");
     assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
     memset(key, 'x', sizeof key);
@@ -210,46 +175,17 @@ static void entries_out_of_order_and_keys_that_are_too_long_are_refused(void **s
 static void the_empty_key_is_a_key(void **state)
 {
     (void)state;
-    struct fixture f;
-    struct model m = { 0 };
-    uint64_t random = 7;
-    fixture_open(&f, true);
-    f.kind = &kind_strings;
-    model_add(&m, (struct entry){ .sequence = UINT64_MAX, .type = ENTRY_PUT });
-    model_add(&m, (struct entry){ .sequence = 1, .type = ENTRY_PUT });
-    struct segment *s = model_build(&f, &m, &(struct build_options){ .build_index = true });
-    check_all(s, &m, TINY_ALPHABET, &random);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    check_empty_key(&kind_strings);
 }
 
 /* ---- faults and threads ---- */
 
-static bool fails_at(void *context, size_t bytes)
-{
-    (void)bytes;
-    return (*(int *)context)-- == 0;
-}
-
 static int build_and_read(struct fixture *f, const struct model *m)
 {
-    struct segment_builder *b = NULL;
     struct segment *s = NULL;
-    struct cursor *c = NULL;
-    uint64_t entries = 0, id = f->next_id++;
-    int status = segment_builder_create(
-        &f->env, &kind_strings, id,
-        &(struct build_options){ .compression = COMPRESSION_LZ4, .build_index = true, .learned_index = 2 }, &b);
-    if (status != NACRE_OK)
-        return status;
-    for (size_t i = 0; i < m->count && status == NACRE_OK; i++)
-        status = segment_builder_add(b, &m->items[i]);
-    if (status != NACRE_OK) {
-        segment_builder_abandon(b);
-        return status;
-    }
-    status = segment_builder_finish(b, &s);
+    uint64_t entries = 0;
+    int status = model_try_build(
+        f, m, &(struct build_options){ .compression = COMPRESSION_LZ4, .build_index = true, .learned_index = 2 }, &s);
     if (status != NACRE_OK)
         return status;
     struct lookup lookup = lookup_of(m->items[m->count / 2].key, UINT64_MAX);
@@ -258,14 +194,7 @@ static int build_and_read(struct fixture *f, const struct model *m)
     status = s->kind->get(s->reader, &lookup, &entry, &pin);
     if (status == NACRE_OK) {
         pin_release(&pin);
-        status = s->kind->cursor_create(s->reader, &c);
-    }
-    if (status == NACRE_OK) {
-        for (cursor_first(c); c->valid; cursor_next(c))
-            entries++;
-        status = c->status;
-        assert_true(status != NACRE_OK || entries == m->count);
-        cursor_close(c);
+        status = count_by_cursor(s, m);
     }
     if (status == NACRE_OK)
         status = segment_verify(s, &entries);
@@ -277,80 +206,13 @@ static int build_and_read(struct fixture *f, const struct model *m)
 static void every_allocation_that_fails_is_told_and_leaks_nothing(void **state)
 {
     (void)state;
-    for (int map = 0; map < 2; map++) {
-        struct fixture f;
-        struct model m;
-        uint64_t random = 21;
-        fixture_open(&f, map);
-        model_fill(&m, TEXTS, 300, &random);
-        int status = NACRE_OK, left = -1;
-        for (int nth = 0; left < 0; nth++) { /* until it is one more than there are */
-            left = nth;
-            memory_set_fault(fails_at, &left);
-            status = build_and_read(&f, &m);
-            memory_set_fault(NULL, NULL);
-            assert_true(status == NACRE_OK || status == NACRE_NO_MEMORY);
-        }
-        assert_int_equal(status, NACRE_OK);
-        model_free(&m);
-        fixture_close(&f);
-    }
-}
-
-struct reading {
-    pthread_t thread;
-    struct segment *s;
-    const struct model *m;
-    size_t wrong;
-};
-
-static void *read_all(void *context)
-{
-    struct reading *r = context;
-    struct cursor *c = NULL;
-    size_t at = 0;
-    for (size_t i = 0; i < r->m->count; i++) {
-        struct lookup lookup = lookup_of(r->m->items[i].key, r->m->items[i].sequence);
-        struct entry e = { 0 };
-        struct pin pin;
-        int status = r->s->kind->get(r->s->reader, &lookup, &e, &pin);
-        r->wrong += status != NACRE_OK || e.sequence != lookup.snapshot || !slice_equal(e.value, r->m->items[i].value);
-        pin_release(&pin);
-    }
-    r->wrong += r->s->kind->cursor_create(r->s->reader, &c) != NACRE_OK;
-    for (cursor_first(c); c->valid; cursor_next(c), at++)
-        r->wrong += at >= r->m->count || !slice_equal(c->entry.key, r->m->items[at].key);
-    r->wrong += at != r->m->count;
-    cursor_close(c);
-    return NULL;
+    check_failing_allocations(&kind_strings, TEXTS, build_and_read);
 }
 
 static void threads_that_use_a_segment_first_at_the_same_time_read_the_same(void **state)
 {
     (void)state;
-    for (int round = 0; round < 8; round++) {
-        struct fixture f;
-        struct model m;
-        struct reading readings[4];
-        uint64_t random = 31 + (uint64_t)round;
-        fixture_open(&f, round & 1);
-        f.kind = &kind_strings;
-        model_fill(&m, round & 2 ? PATHS : MANY_VERSIONS, 1000, &random);
-        struct segment *s = model_build(
-            &f, &m, &(struct build_options){ .compression = round & 4 ? COMPRESSION_LZ4 : COMPRESSION_NONE });
-        for (int i = 0; i < 4; i++) {
-            readings[i] = (struct reading){ .s = s, .m = &m };
-            assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
-        }
-        assert_int_equal(segment_build_index(s, NULL), NACRE_OK); /* attached while they read */
-        for (int i = 0; i < 4; i++) {
-            assert_int_equal(pthread_join(readings[i].thread, NULL), 0);
-            assert_int_equal(readings[i].wrong, 0);
-        }
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
-    }
+    check_first_uses(&kind_strings, PATHS, true);
 }
 
 int main(void)

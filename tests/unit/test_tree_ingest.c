@@ -58,6 +58,21 @@ static uint64_t newest_sequence(struct fixture *f, unsigned key)
     return status == NACRE_OK ? entry.sequence : 0;
 }
 
+/* By a failed sync of files whose path has the part in it. */
+static struct tree_writer *fail_to_ingest(struct fixture *f, const char *part)
+{
+    struct tree_writer *w = writer_of(f, 0, 10);
+    os_memory_fail_matching(f->os, "sync", part, OS_FAULT_IO, 1);
+    assert_int_equal(ingest(f, w), NACRE_IO);
+    return w;
+}
+
+static void flush_another(struct fixture *f)
+{
+    fixture_put(f, 40, true, 0);
+    assert_int_equal(fixture_flush(f), NACRE_OK);
+}
+
 static void count_segment(void *context, const char *name)
 {
     *(unsigned *)context += strstr(name, ".seg") != NULL;
@@ -172,13 +187,10 @@ static void after_a_failed_edit_the_ingest_is_tried_again(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, &kind_ordered, 1);
-    struct tree_writer *w = writer_of(&f, 0, 10);
-    os_memory_fail_matching(f.os, "sync", "/manifest/", OS_FAULT_IO, 1);
-    assert_int_equal(ingest(&f, w), NACRE_IO);
+    struct tree_writer *w = fail_to_ingest(&f, "/manifest/");
     assert_int_equal(newest_sequence(&f, 5), 0);
     assert_int_equal(segment_files(&f), 1);
-    fixture_put(&f, 40, true, 0);
-    assert_int_equal(fixture_flush(&f), NACRE_OK); /* an edit between: what was in doubt is so no more */
+    flush_another(&f); /* an edit between: what was in doubt is so no more */
     assert_int_equal(segment_files(&f), 2);
     assert_int_equal(ingest(&f, w), NACRE_OK);
     tree_writer_free(w);
@@ -194,13 +206,10 @@ static void files_that_a_failed_edit_named_stay_until_the_next_good_one(void **s
     (void)state;
     struct fixture f;
     fixture_open(&f, &kind_ordered, 1);
-    struct tree_writer *w = writer_of(&f, 0, 10);
-    os_memory_fail_matching(f.os, "sync", "/manifest/", OS_FAULT_IO, 1);
-    assert_int_equal(ingest(&f, w), NACRE_IO);
+    struct tree_writer *w = fail_to_ingest(&f, "/manifest/");
     tree_writer_free(w);
     assert_int_equal(segment_files(&f), 1); /* the disk may name it */
-    fixture_put(&f, 40, true, 0);
-    assert_int_equal(fixture_flush(&f), NACRE_OK);
+    flush_another(&f);
     assert_int_equal(segment_files(&f), 1); /* that of the flush */
     assert_int_equal(newest_sequence(&f, 5), 0);
     fixture_close(&f);
@@ -211,9 +220,7 @@ static void a_failed_sync_of_a_segment_is_for_good(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, &kind_ordered, 1);
-    struct tree_writer *w = writer_of(&f, 0, 10);
-    os_memory_fail_matching(f.os, "sync", ".seg", OS_FAULT_IO, 1);
-    assert_int_equal(ingest(&f, w), NACRE_IO);
+    struct tree_writer *w = fail_to_ingest(&f, ".seg");
     assert_int_equal(ingest(&f, w), NACRE_IO); /* the next sync would not say */
     assert_int_equal(tree_writer_add(w, fixture_key(20), slice_of("", 0), NULL, 0), NACRE_IO);
     tree_writer_free(w);

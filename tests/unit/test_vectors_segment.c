@@ -4,12 +4,6 @@
 #include "vectors/index.h"
 #include "vectors/keys.h"
 #include "vectors/reader.h"
-#include <pthread.h>
-
-static size_t usual_count(int shape, size_t count)
-{
-    return shape == LARGE_VALUES ? 40 : shape == LONG_KEYS ? 120 : count;
-}
 
 static void every_shape_answers_as_the_model_does_in_place(void **state)
 {
@@ -152,8 +146,7 @@ static void rows_tell_their_versions_keys_and_values(void **state)
         struct model m;
         size_t rows;
         uint64_t random = 77 + (uint64_t)shape;
-        fixture_open(&f, shape & 1);
-        f.kind = &kind_vectors;
+        fixture_open_kind(&f, &kind_vectors, shape & 1);
         model_dimension = 1 + (uint32_t)shape * 13;
         model_fill(&m, (enum model_shape)shape, usual_count(shape, 900), &random);
         struct segment *s = model_build(&f, &m, &(struct build_options){ .compression = COMPRESSION_LZ4 });
@@ -173,19 +166,7 @@ static void rows_tell_their_versions_keys_and_values(void **state)
         struct row_version version;
         assert_int_equal(reader_row_version(r, (uint32_t)rows, &version), NACRE_INVALID);
         free(places);
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
-    }
-}
-
-static void add_numbers(struct model *m, uint32_t from, uint32_t count, uint32_t step)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        char key[32];
-        int size = snprintf(key, sizeof key, "key/%06u", from + i * step);
-        model_add(m,
-                  (struct entry){ .key = { key, (size_t)size }, .value = { "", 0 }, .sequence = 5, .type = ENTRY_PUT });
+        fixture_close_with(&f, &m, s);
     }
 }
 
@@ -203,10 +184,9 @@ static void all_rows_count_only_when_each_does(void **state)
     struct fixture f;
     struct model m = { 0 };
     uint64_t random = 3;
-    fixture_open(&f, true);
-    f.kind = &kind_vectors;
+    fixture_open_kind(&f, &kind_vectors, true);
     model_dimension = 2;
-    add_numbers(&m, 0, 100, 1);
+    model_add_numbers(&m, 100);
     model_give_vectors(&m, &random);
     assert_true(all_count(&f, &m, 5, 1000));
     assert_false(all_count(&f, &m, 4, 1000));
@@ -282,8 +262,7 @@ static void find_dead_tells_what_versions_and_range_deletes_supersede(void **sta
             static uint8_t keys[6][MODEL_KEY_MAX];
             struct range_delete ranges[3];
             uint64_t random = 300 + (uint64_t)shape * 10 + i;
-            fixture_open(&f, i & 1);
-            f.kind = &kind_vectors;
+            fixture_open_kind(&f, &kind_vectors, i & 1);
             size_t scale = shape == LONG_KEYS ? 10 : 1;
             model_fill(&old_model, (enum model_shape)shape, sizes[i][0] / scale + 1, &random);
             model_fill(&new_model, (enum model_shape)shape, sizes[i][1] / scale + 1, &random);
@@ -323,18 +302,15 @@ static void find_dead_stops_when_asked(void **state)
     struct model m = { 0 };
     uint64_t random = 5;
     struct dead_rows *rows = NULL;
-    fixture_open(&f, true);
-    f.kind = &kind_vectors;
+    fixture_open_kind(&f, &kind_vectors, true);
     model_dimension = 1;
-    add_numbers(&m, 0, 5000, 1);
+    model_add_numbers(&m, 5000);
     model_give_vectors(&m, &random);
     struct segment *s = model_build(&f, &m, &(struct build_options){ 0 });
     assert_int_equal(dead_rows_create(&rows), NACRE_OK);
     assert_int_equal(kind_vectors.find_dead(s->reader, s->reader, NULL, rows, stop_at_once, NULL), NACRE_CANCELLED);
     dead_rows_unref(rows);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 /* ---- indexes ---- */
@@ -388,8 +364,7 @@ static void an_index_is_made_again_out_of_those_of_its_sources(void **state)
         struct model older, newer, merged;
         uint64_t random = 41, taken[100] = { 0 }, entries;
         size_t mapped = 0;
-        fixture_open(&f, map);
-        f.kind = &kind_vectors;
+        fixture_open_kind(&f, &kind_vectors, map);
         model_dimension = 6;
         model_fill(&older, COUNTED, 3000, &random);
         model_fill(&newer, COUNTED, 900, &random);
@@ -441,12 +416,7 @@ static void a_builder_refuses_what_is_no_entry_of_vectors(void **state)
     struct entry e = { .key = slice_text("key10"), .value = slice_text("v"), .sequence = 5, .type = ENTRY_PUT };
     assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID); /* no vector */
     e.vector = vector;
-    assert_int_equal(segment_builder_add(b, &e), NACRE_OK);
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.sequence = 6;
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
-    e.key = slice_text("key1");
-    assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID);
+    check_order_is_kept(b, &e);
     e.key = slice_text("key2");
     e.type = ENTRY_DELETE;
     assert_int_equal(segment_builder_add(b, &e), NACRE_INVALID); /* a delete with a vector */
@@ -508,30 +478,15 @@ static void a_segment_of_deletes_alone_has_no_rows(void **state)
     struct fixture f;
     struct model m = { 0 };
     uint64_t random = 7;
-    fixture_open(&f, true);
-    f.kind = &kind_vectors;
+    fixture_open_kind(&f, &kind_vectors, true);
     model_dimension = 4;
-    add_numbers(&m, 0, 200, 1);
+    model_add_numbers(&m, 200);
     for (size_t i = 0; i < m.count; i++)
         m.items[i].type = ENTRY_DELETE;
     struct segment *s = model_build(&f, &m, &(struct build_options){ 0 });
     assert_int_equal(((struct vector_reader *)s->reader)->rows.count, 0);
     check_all(s, &m, COUNTED, &random);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
-}
-
-static void note_temporary(void *context, const char *name)
-{
-    *(size_t *)context += strstr(name, ".tmp") != NULL;
-}
-
-static size_t temporary_files(struct fixture *f)
-{
-    size_t count = 0;
-    assert_int_equal(f->env.os->list(f->env.os->context, f->directory, note_temporary, &count), NACRE_OK);
-    return count;
+    fixture_close_with(&f, &m, s);
 }
 
 static void values_are_set_aside_in_a_file_that_goes_away(void **state)
@@ -551,13 +506,13 @@ static void values_are_set_aside_in_a_file_that_goes_away(void **state)
             struct entry e = { { key, 4 }, { value, sizeof value }, 1, 0, ENTRY_PUT, &vector };
             assert_int_equal(segment_builder_add(b, &e), NACRE_OK);
         }
-        assert_true(temporary_files(&f) > 0);
+        assert_true(fixture_temporary_files(&f) > 0);
         assert_true(segment_builder_bytes(b) >= 29 * sizeof value);
         if (finish)
             assert_int_equal(segment_builder_finish(b, &s), NACRE_OK);
         else
             segment_builder_abandon(b);
-        assert_int_equal(temporary_files(&f), 0);
+        assert_int_equal(fixture_temporary_files(&f), 0);
     }
     segment_unref(s);
     fixture_close(&f);
@@ -574,10 +529,9 @@ static void a_pass_over_all_entries_without_maps_keeps_no_vectors(void **state)
     struct entry e = { 0 };
     struct pin pin;
     uint64_t random = 7;
-    fixture_open(&f, false);
-    f.kind = &kind_vectors;
+    fixture_open_kind(&f, &kind_vectors, false);
     model_dimension = 1024;
-    add_numbers(&m, 0, 500, 1);
+    model_add_numbers(&m, 500);
     model_give_vectors(&m, &random);
     struct segment *s = model_build(&f, &m, &(struct build_options){ 0 });
     assert_int_equal(s->kind->cursor_create(s->reader, &c), NACRE_OK);
@@ -592,18 +546,10 @@ static void a_pass_over_all_entries_without_maps_keeps_no_vectors(void **state)
     assert_entry(&m.items[100], &e);
     pin_release(&pin);
     assert_int_equal(s->kind->memory(s->reader), before + VECTOR_BLOCK_BYTES);
-    segment_unref(s);
-    model_free(&m);
-    fixture_close(&f);
+    fixture_close_with(&f, &m, s);
 }
 
 /* ---- faults and threads ---- */
-
-static bool fails_at(void *context, size_t bytes)
-{
-    (void)bytes;
-    return (*(int *)context)-- == 0;
-}
 
 static bool visit_any(void *context, uint32_t row, nacre_slice key)
 {
@@ -616,7 +562,6 @@ static int read_some(struct segment *s, const struct model *m)
     struct lookup lookup = lookup_of(m->items[m->count / 2].key, UINT64_MAX);
     struct entry entry;
     struct pin pin;
-    struct cursor *c = NULL;
     struct buffer key = { 0 };
     struct dead_rows *rows = NULL;
     uint64_t entries = 0;
@@ -636,32 +581,14 @@ static int read_some(struct segment *s, const struct model *m)
         status = s->kind->find_dead(s->reader, s->reader, NULL, rows, NULL, NULL);
     dead_rows_unref(rows);
     if (status == NACRE_OK)
-        status = s->kind->cursor_create(s->reader, &c);
-    if (status != NACRE_OK)
-        return status;
-    for (cursor_first(c); c->valid; cursor_next(c))
-        entries++;
-    status = c->status;
-    assert_true(status != NACRE_OK || entries == m->count);
-    cursor_close(c);
+        status = count_by_cursor(s, m);
     return status == NACRE_OK ? segment_verify(s, &entries) : status;
 }
 
 static int build_and_read(struct fixture *f, const struct model *m)
 {
-    struct segment_builder *b = NULL;
     struct segment *s = NULL;
-    struct build_options options = model_options(&(struct build_options){ .compression = COMPRESSION_LZ4 });
-    int status = segment_builder_create(&f->env, &kind_vectors, f->next_id++, &options, &b);
-    if (status != NACRE_OK)
-        return status;
-    for (size_t i = 0; i < m->count && status == NACRE_OK; i++)
-        status = segment_builder_add(b, &m->items[i]);
-    if (status != NACRE_OK) {
-        segment_builder_abandon(b);
-        return status;
-    }
-    status = segment_builder_finish(b, &s);
+    int status = model_try_build(f, m, &(struct build_options){ .compression = COMPRESSION_LZ4 }, &s);
     if (status != NACRE_OK)
         return status;
     status = read_some(s, m);
@@ -673,85 +600,15 @@ static int build_and_read(struct fixture *f, const struct model *m)
 static void every_allocation_that_fails_is_told_and_leaks_nothing(void **state)
 {
     (void)state;
-    for (int map = 0; map < 2; map++) {
-        struct fixture f;
-        struct model m;
-        uint64_t random = 21;
-        fixture_open(&f, map);
-        model_dimension = 50;
-        model_fill(&m, BINARY, 300, &random);
-        int status = NACRE_OK, left = -1;
-        for (int nth = 0; left < 0; nth++) { /* until it is one more than there are */
-            left = nth;
-            memory_set_fault(fails_at, &left);
-            status = build_and_read(&f, &m);
-            memory_set_fault(NULL, NULL);
-            assert_true(status == NACRE_OK || status == NACRE_NO_MEMORY);
-            assert_int_equal(temporary_files(&f), 0);
-        }
-        assert_int_equal(status, NACRE_OK);
-        model_free(&m);
-        fixture_close(&f);
-    }
-}
-
-struct reading {
-    pthread_t thread;
-    struct segment *s;
-    const struct model *m;
-    size_t wrong;
-};
-
-static void *read_all(void *context)
-{
-    struct reading *r = context;
-    size_t bytes = 4 * (size_t)model_dimension, at = 0;
-    struct cursor *c = NULL;
-    for (size_t i = 0; i < r->m->count; i++) {
-        const struct entry *expected = &r->m->items[i];
-        struct lookup lookup = lookup_of(expected->key, expected->sequence);
-        struct entry e = { 0 };
-        struct pin pin;
-        int status = r->s->kind->get(r->s->reader, &lookup, &e, &pin);
-        r->wrong += status != NACRE_OK || e.sequence != lookup.snapshot || !slice_equal(e.value, expected->value) ||
-                    (expected->vector && memcmp(e.vector, expected->vector, bytes) != 0);
-        pin_release(&pin);
-    }
-    r->wrong += r->s->kind->cursor_create(r->s->reader, &c) != NACRE_OK;
-    for (cursor_first(c); c->valid; cursor_next(c), at++)
-        r->wrong += at >= r->m->count || !slice_equal(c->entry.key, r->m->items[at].key) ||
-                    (c->entry.vector && memcmp(c->entry.vector, r->m->items[at].vector, bytes) != 0);
-    r->wrong += at != r->m->count;
-    cursor_close(c);
-    return NULL;
+    model_dimension = 50;
+    check_failing_allocations(&kind_vectors, BINARY, build_and_read);
 }
 
 static void threads_that_use_a_segment_first_at_the_same_time_read_the_same(void **state)
 {
     (void)state;
-    for (int round = 0; round < 8; round++) {
-        struct fixture f;
-        struct model m;
-        struct reading readings[4];
-        uint64_t random = 31 + (uint64_t)round;
-        fixture_open(&f, round & 1);
-        f.kind = &kind_vectors;
-        model_dimension = 90;
-        model_fill(&m, round & 2 ? COUNTED : MANY_VERSIONS, 1000, &random);
-        struct segment *s = model_build(
-            &f, &m, &(struct build_options){ .compression = round & 4 ? COMPRESSION_LZ4 : COMPRESSION_NONE });
-        for (int i = 0; i < 4; i++) {
-            readings[i] = (struct reading){ .s = s, .m = &m };
-            assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
-        }
-        for (int i = 0; i < 4; i++) {
-            assert_int_equal(pthread_join(readings[i].thread, NULL), 0);
-            assert_int_equal(readings[i].wrong, 0);
-        }
-        segment_unref(s);
-        model_free(&m);
-        fixture_close(&f);
-    }
+    model_dimension = 90;
+    check_first_uses(&kind_vectors, COUNTED, false);
 }
 
 int main(void)

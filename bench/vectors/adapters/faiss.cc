@@ -10,7 +10,6 @@
 #include <faiss/index_io.h>
 #include <memory>
 #include <omp.h>
-#include <pthread.h>
 
 extern "C" void openblas_set_num_threads(int count) __attribute__((weak));
 
@@ -18,7 +17,7 @@ namespace {
 
 struct index_state {
     std::unique_ptr<faiss::Index> index;
-    pthread_rwlock_t *lock = nullptr; /* of inserts and searches; null where nothing is inserted */
+    insert_lock lock;
 };
 
 void tell_version(char *text, std::size_t size)
@@ -100,14 +99,10 @@ void search(void *context, const float *queries, std::size_t count, std::size_t 
     distances.resize(count * k);
     labels.resize(count * k);
     omp_set_num_threads(1);
-    if (state->lock != nullptr) {
-        pthread_rwlock_rdlock(state->lock);
-    }
-    state->index->search(static_cast<faiss::Index::idx_t>(count), queries, static_cast<faiss::Index::idx_t>(k),
-                         distances.data(), labels.data());
-    if (state->lock != nullptr) {
-        pthread_rwlock_unlock(state->lock);
-    }
+    state->lock.while_searching([&] {
+        state->index->search(static_cast<faiss::Index::idx_t>(count), queries, static_cast<faiss::Index::idx_t>(k),
+                             distances.data(), labels.data());
+    });
     for (std::size_t i = 0; i < count * k; i++) {
         rows[i] = static_cast<std::int32_t>(labels[i]);
     }
@@ -117,11 +112,7 @@ void *create(const engine *engine, const engine_place *place)
 {
     auto *state = new index_state;
     state->index = make_index(engine, place);
-    state->lock = new pthread_rwlock_t;
-    pthread_rwlockattr_t kind;
-    pthread_rwlockattr_init(&kind);
-    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(state->lock, &kind);
+    state->lock.enable();
     return state;
 }
 
@@ -129,41 +120,22 @@ void insert(void *context, std::size_t, const float *vector) /* rows come in the
 {
     auto *state = static_cast<index_state *>(context);
     omp_set_num_threads(1);
-    pthread_rwlock_wrlock(state->lock);
-    state->index->add(1, vector);
-    pthread_rwlock_unlock(state->lock);
+    state->lock.while_inserting([&] { state->index->add(1, vector); });
 }
 
-void close_index(void *context)
+void close_index(void *state)
 {
-    auto *state = static_cast<index_state *>(context);
-    if (state->lock != nullptr) {
-        pthread_rwlock_destroy(state->lock);
-        delete state->lock;
-    }
-    delete state;
+    delete static_cast<index_state *>(state);
 }
 
 const double list_counts[] = { 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 0 };
 const double lists_and_factors[] = { 1.004,  1.010,  2.004,  2.010,  4.004,  4.010,  4.030,  8.010, 8.030,
                                      16.010, 16.030, 32.010, 32.030, 64.030, 64.100, 128.03, 128.1, 0 };
 
-constexpr engine make_graph(const char *name, const char *variant, bool inserts)
+constexpr engine make_graph(const char *name, const char *variant)
 {
-    return { name,
-             variant,
-             true,
-             "ef",
-             beam_widths,
-             tell_version,
-             build,
-             open_index,
-             set_beam,
-             search,
-             close_index,
-             nullptr,
-             inserts ? create : nullptr,
-             inserts ? insert : nullptr };
+    return { name,       variant,  true,   "ef",        beam_widths, tell_version, build,
+             open_index, set_beam, search, close_index, nullptr,     create,       insert };
 }
 
 constexpr engine make_lists(const char *name, const char *variant, const double *settings)
@@ -174,7 +146,7 @@ constexpr engine make_lists(const char *name, const char *variant, const double 
 
 } // namespace
 
-extern "C" const engine engine_faiss_hnsw = make_graph("faiss-hnsw", "HNSW16,Flat", true);
-extern "C" const engine engine_faiss_hnsw_sq8 = make_graph("faiss-hnsw-sq8", "HNSW16,SQ8", false);
+extern "C" const engine engine_faiss_hnsw = make_graph("faiss-hnsw", "HNSW16,Flat");
+extern "C" const engine engine_faiss_hnsw_sq8 = without_inserts(make_graph("faiss-hnsw-sq8", "HNSW16,SQ8"));
 extern "C" const engine engine_faiss_ivf = make_lists("faiss-ivf", "%IVF,Flat", list_counts);
 extern "C" const engine engine_faiss_ivf_pq = make_lists("faiss-ivf-pq", "%IVF,%PQ,RFlat", lists_and_factors);

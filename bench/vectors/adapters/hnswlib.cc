@@ -3,14 +3,13 @@
 #include "adapter.h"
 #include <hnswlib.h>
 #include <memory>
-#include <pthread.h>
 
 namespace {
 
 struct index_state {
     std::unique_ptr<hnswlib::SpaceInterface<float>> space;
     std::unique_ptr<hnswlib::HierarchicalNSW<float>> graph;
-    pthread_rwlock_t *lock = nullptr; /* of inserts and searches; null where nothing is inserted */
+    insert_lock lock;
 };
 
 struct label_filter : hnswlib::BaseFilterFunctor {
@@ -70,13 +69,8 @@ void search(void *context, const float *queries, std::size_t count, std::size_t 
     auto *state = static_cast<index_state *>(context);
     std::size_t dimension = *static_cast<std::size_t *>(state->space->get_dist_func_param());
     for (std::size_t query = 0; query < count; query++) {
-        if (state->lock != nullptr) {
-            pthread_rwlock_rdlock(state->lock);
-        }
-        answer found = state->graph->searchKnn(queries + query * dimension, k);
-        if (state->lock != nullptr) {
-            pthread_rwlock_unlock(state->lock);
-        }
+        answer found;
+        state->lock.while_searching([&] { found = state->graph->searchKnn(queries + query * dimension, k); });
         take_rows(found, k, rows + query * k);
     }
 }
@@ -94,30 +88,19 @@ void *create(const engine *, const engine_place *place)
     state->space.reset(make_space(place));
     state->graph.reset(
         new hnswlib::HierarchicalNSW<float>(state->space.get(), place->rows, GRAPH_DEGREE, GRAPH_CONSTRUCTION_BEAM));
-    state->lock = new pthread_rwlock_t;
-    pthread_rwlockattr_t kind;
-    pthread_rwlockattr_init(&kind);
-    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(state->lock, &kind);
+    state->lock.enable();
     return state;
 }
 
 void insert(void *context, std::size_t row, const float *vector)
 {
     auto *state = static_cast<index_state *>(context);
-    pthread_rwlock_wrlock(state->lock);
-    state->graph->addPoint(vector, row);
-    pthread_rwlock_unlock(state->lock);
+    state->lock.while_inserting([&] { state->graph->addPoint(vector, row); });
 }
 
-void close_index(void *context)
+void close_index(void *state)
 {
-    auto *state = static_cast<index_state *>(context);
-    if (state->lock != nullptr) {
-        pthread_rwlock_destroy(state->lock);
-        delete state->lock;
-    }
-    delete state;
+    delete static_cast<index_state *>(state);
 }
 
 } // namespace

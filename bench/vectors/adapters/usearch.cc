@@ -195,26 +195,14 @@ void close_index(void *state)
     delete static_cast<index_state *>(state);
 }
 
-constexpr engine make_engine(const char *name, const char *variant, bool inserts)
+constexpr engine make_engine(const char *name, const char *variant)
 {
-    return { name,
-             variant,
-             true,
-             "ef",
-             beam_widths,
-             tell_version,
-             build,
-             open_index,
-             set_beam,
-             search,
-             close_index,
-             inserts ? search_filtered : nullptr,
-             inserts ? create : nullptr,
-             inserts ? insert : nullptr };
+    return { name,       variant,  true,   "ef",        beam_widths,     tell_version, build,
+             open_index, set_beam, search, close_index, search_filtered, create,       insert };
 }
 
 } // namespace
 
-extern "C" const engine engine_usearch_f32 = make_engine("usearch-f32", "f32", true);
-extern "C" const engine engine_usearch_bf16 = make_engine("usearch-bf16", "bf16", true);
-extern "C" const engine engine_usearch_i8 = make_engine("usearch-i8", "i8", false);
+extern "C" const engine engine_usearch_f32 = make_engine("usearch-f32", "f32");
+extern "C" const engine engine_usearch_bf16 = make_engine("usearch-bf16", "bf16");
+extern "C" const engine engine_usearch_i8 = without_inserts(make_engine("usearch-i8", "i8"));
