@@ -142,7 +142,7 @@ jq -e .sequence out >result || wrong "stats beside a writer"
 cp out told
 expect 0 metrics
 grep -qx 'nacre_live 1' out || wrong "the writer was not asked"
-for name in commits commit_bytes; do
+for name in puts commits; do
     [ "$(jq .$name told)" -gt 0 ] || wrong "the writer has no $name"
     grep -qx "nacre_${name}_total $(jq .$name told)" out || wrong "$name is not the writer's"
 done
