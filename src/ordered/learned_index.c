@@ -121,7 +121,7 @@ static nacre_slice separator_of(const struct maker *m, uint32_t block)
 {
     uint32_t start = block ? load_u32(m->ends + 4 * (size_t)(block - 1)) : 0;
     size_t size = load_u32(m->ends + 4 * (size_t)block) - start;
-    return size < m->prefix ? (nacre_slice){ "", 0 } : slice_of(m->separators + start + m->prefix, size - m->prefix);
+    return size <= m->prefix ? (nacre_slice){ "", 0 } : slice_of(m->separators + start + m->prefix, size - m->prefix);
 }
 
 static void choose_digits(struct maker *m)
