@@ -65,7 +65,7 @@ static int verify(const struct arguments *arguments, uint64_t id)
     nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
     int status = nacre_backup_verify(arguments->items[0], id, NULL, &report);
     if (status == NACRE_OK || (status == NACRE_CORRUPT && report.damaged)) {
-        print_verified(arguments, &report);
+        print_verified(arguments, &report, false);
     }
     nacre_free(report.damage);
     return status == NACRE_OK ? RESULT_OK : complain_status("backup", status);

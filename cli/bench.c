@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define POOL_BYTES      (UINT64_C(1) << 20)
 #define VALUE_MOST      (UINT64_C(256) << 20)
 #define COMPACTION_NAME "compaction"
 #define USUAL_ROUND \
@@ -216,12 +215,66 @@ static void print_heading(const struct bench *bench)
     printf("%-13s %9s %11s %8s %9s %9s %9s %9s\n", "", "time", "ops/s", "MB/s", "p50", "p99", "p99.9", "max");
 }
 
+/* Whether the entry at one end of a collection, where there is any, is one of a fill. */
+static int look_at_end(const struct bench *bench, nacre_collection *collection, bool last, bool *made)
+{
+    nacre_scan_options options = NACRE_SCAN_OPTIONS_INIT;
+    nacre_cursor *cursor;
+    options.reverse = last;
+    int status = nacre_scan(collection, &options, &cursor);
+    if (status == NACRE_OK && nacre_cursor_valid(cursor)) {
+        *made = *made && workload_made(bench, nacre_cursor_key(cursor), nacre_cursor_value(cursor));
+    }
+    status = status == NACRE_OK ? nacre_cursor_status(cursor) : status;
+    nacre_cursor_close(cursor);
+    return status;
+}
+
+static bool any_writes(const char *names)
+{
+    bool writes = false;
+    for (const char *at = names; *at && !writes;) {
+        size_t size = strcspn(at, ",");
+        writes = workload_find(at, size)->writes;
+        at += size + (at[size] == ',');
+    }
+    return writes;
+}
+
+/* A collection of the name that holds what no fill put is somebody's: it is neither emptied nor written. A fill's keys are numbers and
+   its values pieces of one pool, so the first and the last entry tell. */
+static int spare_foreign(const struct bench *bench, const char *names)
+{
+    nacre_collection_info info;
+    nacre_collection *collection = NULL;
+    bool found, made = true;
+    int status = session_find(&bench->session, BENCH_COLLECTION, &info, &found);
+    if (status == NACRE_OK && (!found || !any_writes(names))) {
+        return RESULT_OK;
+    }
+    made = info.kind == NACRE_ORDERED;
+    if (status == NACRE_OK && made) {
+        status = nacre_collection_open(bench->session.store, BENCH_COLLECTION, &collection);
+        status = status == NACRE_OK ? look_at_end(bench, collection, false, &made) : status;
+        status = status == NACRE_OK ? look_at_end(bench, collection, true, &made) : status;
+        nacre_collection_close(collection);
+    }
+    if (status != NACRE_OK) {
+        return complain_status("bench", status);
+    }
+    return made ? RESULT_OK
+                : complain("bench: the collection " BENCH_COLLECTION
+                           " of %s holds entries that no bench put there, and would be overwritten: drop it, "
+                           "or give another --store",
+                           bench->path);
+}
+
 static int run_names(struct bench *bench, const char *names)
 {
     int result = RESULT_OK;
     struct worker *workers = calloc(bench->threads, sizeof *workers);
     struct histogram *times = calloc(bench->threads, sizeof *times);
-    bench->pool = malloc(POOL_BYTES + bench->value_size);
+    bench->pool = malloc(POOL_STARTS + bench->value_size);
     if (!workers || !times || !bench->pool) {
         result = complain("bench: out of memory");
         goto done;
@@ -230,11 +283,14 @@ static int run_names(struct bench *bench, const char *names)
         workers[i].times = &times[i];
     }
     uint64_t state = 88172645463325252u;
-    for (uint64_t i = 0; i < POOL_BYTES + bench->value_size; i++) {
+    for (uint64_t i = 0; i < POOL_STARTS + bench->value_size; i++) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         bench->pool[i] = (unsigned char)(state >> 32);
+    }
+    if ((result = spare_foreign(bench, names)) != RESULT_OK) {
+        goto done;
     }
     print_heading(bench);
     for (const char *at = names; *at && result == RESULT_OK;) {
@@ -316,7 +372,7 @@ int run_bench(const struct arguments *arguments)
         (strcmp(names, COMPACTION_NAME) != 0 && !names_are_good(names))) {
         return RESULT_ERROR;
     }
-    if (option_given(arguments, OPTION_STORE) || getenv("NACRE_STORE")) {
+    if (option_given(arguments, OPTION_STORE)) { /* one that the environment names holds what matters to somebody */
         bench.path = session_path(arguments);
         return bench.path ? run_in(&bench, names) : RESULT_ERROR;
     }

@@ -45,8 +45,9 @@ static const char bench_text[] =
     "on "
     "the disk, before and after.\n\n"
     "Keys have 16 bytes, values do not compress, and every value that is read is checked. Fills begin with an empty "
-    "collection `bench`; without --store they work in a directory of their own under TMPDIR, which is removed at the "
-    "end. One thread works, at level os, unless --threads and --durability say otherwise.";
+    "collection `bench`; one that holds what no bench put there is left alone, with an error. Without --store, also "
+    "where NACRE_STORE is set, they work in a directory of their own under TMPDIR, which is removed at the end. One "
+    "thread works, at level os, unless --threads and --durability say otherwise.";
 
 static const char grep_text[] =
     "Prints the keys of a collection of kind strings in which PATTERN matches, in their order. The syntax is that of "
@@ -77,7 +78,9 @@ static const char near_text[] =
     "nearest are found, on average; --exact finds all of them. --prefix, --begin, --end and --match search among some "
     "of the keys only, and as many come back as there are.\n\n"
     "--truth compares with the true neighbours, whose row numbers are the keys, as `import` of fvecs, bvecs and npy "
-    "makes them: prints the recall and the queries per second of one thread, and no entries. --limit N stops after N "
+    "makes them: prints the recall and the queries per second of one thread, and no entries. It is a file of ivecs, a "
+    "row "
+    "per query, with -k columns or more. --limit N stops after N "
     "queries. --explain tells how one search goes, layer by layer.\n\n"
     "Ends with 0 where an entry was found, 1 where none was, 2 after an error.";
 
@@ -173,7 +176,8 @@ const struct command command_table[] = {
       "store the entries of a file", import_text, run_import },
     { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
       "write entries to a file that import reads",
-      "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete. The format is "
+      "Without FILE, or with `-`, to standard output; a FILE appears under its name when it is complete, but "
+      "for a pipe or a device, which is written as it stands. The format is "
       "tsv, or jsonl where the name ends so or --format says so; of vectors jsonl. Times to live are not written.",
       run_export },
 
@@ -216,10 +220,16 @@ const struct command command_table[] = {
       "bars. Where the output is no terminal it prints a block, or with --json an object, per look. --json is what "
       "nacre_stats gives.",
       run_stats },
-    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus", NULL,
+    { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus",
+      "Where a program has the store open for writing, it is asked for its own figures, as by `stats`, and nacre_live "
+      "is 1. Where none does, or it does not answer, nacre_live is 0 and the store is opened read-only: sizes and "
+      "levels are those of the store, and counters are this command's own.",
       run_metrics },
     { "Looking inside", "verify", "", 0, 0, 0, "read every file and check it",
-      "Changes nothing. Damage is named by file and offset, and ends the command with 2.", run_verify },
+      "Changes nothing. Damage is named by file and offset, and ends the command with 2. The entries that it counts "
+      "are those "
+      "of segments; the log is read and checked record by record, but not counted.",
+      run_verify },
     { "Looking inside", "dump", "log|manifest|segment|values FILE", 2, 2, OPTION_BIT(LIMIT),
       "print what a file of the store says",
       "One JSON object per line. Where something is damaged it ends with 2, after the lines that can be read.",

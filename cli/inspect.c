@@ -1,24 +1,9 @@
-/* metrics, verify, dump, salvage. */
+/* verify, dump, salvage. */
 #include "print.h"
 #include "session.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
-
-int run_metrics(const struct arguments *arguments)
-{
-    struct session session;
-    char *text = NULL;
-    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
-        return RESULT_ERROR;
-    }
-    int status = nacre_metrics(session.store, &text);
-    if (status == NACRE_OK) {
-        fputs(text, stdout);
-    }
-    nacre_free(text);
-    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status("metrics", status));
-}
 
 static void print_report_json(const nacre_verify_report *report)
 {
@@ -34,26 +19,30 @@ static void print_report_json(const nacre_verify_report *report)
     puts("]}");
 }
 
-static void print_report(const nacre_verify_report *report)
+/* What is in the log alone is no entry of the count: "0 entries" must not read as if there was nothing. */
+static void print_report(const nacre_verify_report *report, bool of_store)
 {
     char files[FIGURE_SIZE], bytes[FIGURE_SIZE], entries[FIGURE_SIZE];
     if (report->damage) {
         fputs(report->damage, stdout);
     }
-    printf("%s files, %s, %s entries: %s", figure_exact(report->files, files),
-           figure_bytes((double)report->bytes, bytes), figure_exact(report->entries, entries),
-           report->damaged ? "" : "all good\n");
+    printf("%s files, %s", figure_exact(report->files, files), figure_bytes((double)report->bytes, bytes));
+    if (of_store) {
+        printf(", %s entries in segments (records in the log are checked, not counted)",
+               figure_exact(report->entries, entries));
+    }
+    fputs(report->damaged ? ": " : ": all good\n", stdout);
     if (report->damaged) {
         printf("%" PRIu64 " damaged\n", report->damaged);
     }
 }
 
-void print_verified(const struct arguments *arguments, const nacre_verify_report *report)
+void print_verified(const struct arguments *arguments, const nacre_verify_report *report, bool of_store)
 {
     if (option_given(arguments, OPTION_JSON)) {
         print_report_json(report);
     } else {
-        print_report(report);
+        print_report(report, of_store);
     }
 }
 
@@ -66,7 +55,7 @@ int run_verify(const struct arguments *arguments)
     }
     int status = nacre_verify(session.store, &report);
     if (status == NACRE_OK || (status == NACRE_CORRUPT && report.damaged)) {
-        print_verified(arguments, &report);
+        print_verified(arguments, &report, true);
     }
     int result = status == NACRE_OK ? RESULT_OK : complain_status("verify", status);
     nacre_free(report.damage);
@@ -134,8 +123,9 @@ static int print_salvaged(const struct arguments *arguments, const char *text)
     }
     json_int_t left = json_integer_value(json_object_get(json_object_get(report, "segments"), "damaged"));
     json_decref(report);
-    return left ? complain("salvage: %lld damaged places are left in segments; keys outside of them can be read",
-                           (long long)left)
+    return left ? complain("salvage: %lld damaged places are left in segments; keys outside of them can be read, and "
+                           "`nacre salvage %s --to NEW` copies what can be read",
+                           (long long)left, arguments->items[0])
                 : RESULT_OK;
 }
 
@@ -207,7 +197,11 @@ int run_salvage(const struct arguments *arguments)
     if (option_given(arguments, OPTION_TO)) {
         return salvage_copy(arguments, &options);
     }
-    int status = nacre_salvage(arguments->items[0], &options, &text);
+    const char *path = arguments->items[0];
+    int status = nacre_salvage(path, &options, &text);
+    if (status == NACRE_CORRUPT || ((status == NACRE_INVALID || status == NACRE_IO) && store_parts_are_in(path))) {
+        return complain_salvage("salvage", path, status);
+    }
     if (status != NACRE_OK) {
         return complain_status("salvage", status);
     }

@@ -235,17 +235,16 @@ static int64_t row_of_key(nacre_slice key)
 static int compare_with_truth(struct near *near, const nacre_neighbors *neighbors)
 {
     const int32_t *ids = near->truth.ids + near->queries * near->truth.columns;
-    uint64_t wanted = near->k < near->truth.columns ? near->k : near->truth.columns;
-    for (size_t i = 0; i < neighbors->count && i < wanted; i++) {
+    for (size_t i = 0; i < neighbors->count && i < near->k; i++) {
         int64_t row = row_of_key(neighbors->items[i].key);
         if (row < 0) {
             return complain("near: --truth names rows by number, and a key that was found is no number");
         }
-        for (uint64_t j = 0; j < wanted; j++) {
+        for (uint64_t j = 0; j < near->k; j++) {
             near->hits += ids[j] == row;
         }
     }
-    near->wanted += wanted;
+    near->wanted += near->k;
     return RESULT_OK;
 }
 
@@ -289,6 +288,23 @@ static void print_figures(const struct near *near)
            near->all_exact ? ", exact" : "");
 }
 
+/* Truth of other queries would give a recall that says nothing. What --limit left out is counted too. */
+static int check_rows(const struct near *near, struct vector_reader *reader)
+{
+    uint64_t queries = near->queries;
+    int got;
+    while ((got = vector_read(reader)) > 0) {
+        queries++;
+    }
+    if (got < 0) {
+        return RESULT_ERROR;
+    }
+    return queries == near->truth.rows
+               ? RESULT_OK
+               : complain("near: --truth %s has %" PRIu64 " rows, and %s has %" PRIu64 " queries",
+                          near->arguments->options[OPTION_TRUTH], near->truth.rows, reader->name, queries);
+}
+
 static int search_file(struct near *near, struct vector_reader *reader)
 {
     int got = 0, result = RESULT_OK;
@@ -308,6 +324,9 @@ static int search_file(struct near *near, struct vector_reader *reader)
         return RESULT_ERROR;
     }
     if (near->truth.ids) {
+        if (check_rows(near, reader) != RESULT_OK) {
+            return RESULT_ERROR;
+        }
         print_figures(near);
     }
     return near->found ? RESULT_OK : RESULT_NO_MATCH;
@@ -322,6 +341,10 @@ static int search_queries(struct near *near)
     }
     if (truth && !id_table_read(truth, &near->truth)) {
         return RESULT_ERROR;
+    }
+    if (truth && near->truth.columns < near->k) {
+        return complain("near: --truth %s has %u columns, fewer than the %" PRIu64 " of -k", truth, near->truth.columns,
+                        near->k);
     }
     reader.file = fopen(path, "r");
     int result = reader.file ? search_file(near, &reader) : complain("near: %s: %m", path);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define KEY_SHOWN 64u /* bytes of a key in an error */
+
 int complain(const char *format, ...)
 {
     va_list arguments;
@@ -22,6 +24,26 @@ int complain_status(const char *what, int status)
 {
     const char *detail = nacre_last_error();
     return complain("%s: %s", what, detail[0] ? detail : nacre_status_text(status));
+}
+
+int complain_key(const char *what, nacre_slice key, int status)
+{
+    const char *detail = nacre_last_error();
+    if (!key.size) {
+        return complain_status(what, status);
+    }
+    fflush(stdout);
+    fprintf(stderr, "nacre: %s: key '", what);
+    print_escaped(stderr, (nacre_slice){ key.data, key.size < KEY_SHOWN ? key.size : KEY_SHOWN });
+    fprintf(stderr, "'%s: %s\n", key.size > KEY_SHOWN ? "..." : "", detail[0] ? detail : nacre_status_text(status));
+    return RESULT_ERROR;
+}
+
+int complain_salvage(const char *what, const char *path, int status)
+{
+    const char *detail = nacre_last_error();
+    return complain("%s: %s; `nacre salvage %s --to NEW` copies what can be read", what,
+                    detail[0] ? detail : nacre_status_text(status), path);
 }
 
 /* The length of the UTF-8 sequence at `at`, or 0 where there is no valid one: overlong forms, surrogates and what is beyond

@@ -8,6 +8,10 @@
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* `nacre: WHAT: the detail of the library's last error` on standard error. Returns RESULT_ERROR. */
 int complain_status(const char *what, int status);
+/* The same with the key it came upon, where that is not empty: escaped, its first 64 bytes. */
+int complain_key(const char *what, nacre_slice key, int status);
+/* The same with what helps a store that cannot be mended in its place. */
+int complain_salvage(const char *what, const char *path, int status);
 
 bool text_is_utf8(nacre_slice);
 void print_escaped(FILE *, nacre_slice); /* printable UTF-8 as it is, other bytes as \t \n \r \\ or \xNN */

@@ -4,6 +4,7 @@
 #include "session.h"
 
 struct range {
+    const char *command; /* its name, for errors */
     struct session session;
     struct bytes prefix, begin, end;
     nacre_cursor *cursor;
@@ -11,6 +12,6 @@ struct range {
 /* Opens the store read-only and a cursor over the range in collection `name`; direction and limit come from the options.
    Returns RESULT_OK, or RESULT_ERROR after saying what is wrong. range_close is due in both cases. */
 int range_open(struct range *, const struct arguments *, const char *name, bool keys_only);
-/* Closes all. Returns `result`, or RESULT_ERROR where the cursor came upon an error. */
+/* Closes all. Returns `result`, or RESULT_ERROR after saying what error the cursor came upon, and at which key. */
 int range_close(struct range *, int result);
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Called from any thread: one line is written under the stream's lock. */
 static void write_log_line(void *context, nacre_log_level level, const char *event, const char *fields_json)
@@ -103,6 +104,27 @@ const char *session_path(const struct arguments *arguments)
     return path;
 }
 
+bool store_parts_are_in(const char *path)
+{
+    static const char *const parts[] = { "segments", "log", "manifest" };
+    char name[4096];
+    bool found = false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !found; i++) {
+        int size = snprintf(name, sizeof name, "%s/%s", path, parts[i]);
+        found = size > 0 && (size_t)size < sizeof name && access(name, F_OK) == 0;
+    }
+    return found;
+}
+
+/* A store whose file CURRENT was lost opens for nothing, not for a salvage in place either. */
+static bool lost_current(const char *path, int status)
+{
+    char name[4096];
+    int size = snprintf(name, sizeof name, "%s/CURRENT", path);
+    return (status == NACRE_INVALID || status == NACRE_CORRUPT) && size > 0 && (size_t)size < sizeof name &&
+           access(name, F_OK) != 0 && store_parts_are_in(path);
+}
+
 int session_open_path(struct session *session, const struct arguments *arguments, const char *path,
                       enum session_access access, nacre_durability durability)
 {
@@ -116,6 +138,9 @@ int session_open_path(struct session *session, const struct arguments *arguments
     for (int i = 0; i < 10 && status == NACRE_BUSY; i++) { /* the writer was ahead of every try */
         nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
         status = nacre_open(path, &options, &session->store);
+    }
+    if (status != NACRE_OK && lost_current(path, status)) {
+        return complain_salvage(arguments->command->name, path, status);
     }
     return status == NACRE_OK ? RESULT_OK : complain_status(arguments->command->name, status);
 }

@@ -34,8 +34,11 @@ bool metric_from_option(const struct arguments *, nacre_metric *); /* the same f
 /* What the open store says of a collection: false when there is none of the name. info->name is not set. */
 int session_find(const struct session *, const char *name, nacre_collection_info *info, bool *found);
 
-/* What a verification found, for people or with --json. */
-void print_verified(const struct arguments *, const nacre_verify_report *);
+/* Whether the directory holds parts of a store: segments/, log/ or manifest/. */
+bool store_parts_are_in(const char *path);
+
+/* What a verification found, for people or with --json. of_store: entries were counted, as they are not of a backup. */
+void print_verified(const struct arguments *, const nacre_verify_report *, bool of_store);
 
 /* The logger that --log asks for, else NULL. */
 const nacre_logger *session_logger(const struct arguments *);

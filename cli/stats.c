@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define ANSWER_MS 1000u
+
 enum unit { COUNT, BYTES, NANOSECONDS, MILLISECONDS };
 
 /* group, name in the JSON, what a person reads, unit */
@@ -80,6 +82,21 @@ json_t *stats_read(nacre_store *store)
     if (!json_is_object(stats)) {
         json_decref(stats);
         complain("stats: the library's answer is not understood");
+        return NULL;
+    }
+    return stats;
+}
+
+json_t *stats_ask_writer(const char *path)
+{
+    char *text = NULL;
+    if (nacre_writer_stats(path, NULL, ANSWER_MS, &text) != NACRE_OK) {
+        return NULL;
+    }
+    json_t *stats = json_loads(text, 0, NULL);
+    nacre_free(text);
+    if (!json_is_object(stats)) {
+        json_decref(stats);
         return NULL;
     }
     return stats;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define NPY_HEADER_MOST (1u << 16)
+#define COLUMNS_MOST    (1u << 20) /* of ivecs */
 
 enum vector_format vector_format_of(const struct arguments *arguments, const char *path)
 {
@@ -28,8 +29,8 @@ enum vector_format vector_format_of(const struct arguments *arguments, const cha
 
 static int wrong(const struct vector_reader *reader, const char *what)
 {
-    complain("%s, %s %" PRIu64 ": %s", reader->name, reader->format == VECTOR_GLOVE ? "line" : "row", reader->row,
-             what);
+    bool lines = reader->format == VECTOR_GLOVE; /* rows count from 0, as their keys do */
+    complain("%s, %s %" PRIu64 ": %s", reader->name, lines ? "line" : "row", lines ? reader->line : reader->row, what);
     return -1;
 }
 
@@ -217,6 +218,7 @@ static int read_line(struct vector_reader *reader)
             return ferror(reader->file) ? (complain("%s: %m", reader->name), -1) : 0;
         }
         reader->bytes += (uint64_t)got;
+        reader->line++;
         while (got > 0 && (strchr("\r\n", reader->text[got - 1]) || is_blank(reader->text[got - 1]))) {
             reader->text[--got] = 0;
         }
@@ -304,14 +306,22 @@ bool vector_from_text(const char *what, const char *text, float **vector, uint32
     return true;
 }
 
+static bool not_ivecs(const char *path, uint64_t row, const char *what)
+{
+    complain("%s: no ivecs file: row %" PRIu64 " %s", path, row, what);
+    return false;
+}
+
 static bool fill_table(const char *path, FILE *file, struct id_table *table)
 {
     unsigned char head[4];
     uint64_t room = 0;
-    while (fread(head, 1, 4, file) == 4) {
+    size_t got;
+    while ((got = fread(head, 1, 4, file)) == 4) {
         uint32_t columns = number_at(head);
-        if (columns == 0 || columns > (1u << 20) || (table->rows && columns != table->columns)) {
-            return complain("%s, row %" PRIu64 ": %u columns", path, table->rows, columns) == RESULT_OK;
+        if (columns == 0 || columns > COLUMNS_MOST || (table->rows && columns != table->columns)) {
+            return not_ivecs(path, table->rows,
+                             table->rows ? "has not as many columns as the first" : "has no columns");
         }
         table->columns = columns;
         if (table->rows == room) {
@@ -322,20 +332,31 @@ static bool fill_table(const char *path, FILE *file, struct id_table *table)
             }
             table->ids = more;
         }
-        if (fread(table->ids + table->rows * columns, 4, columns, file) != columns) {
-            return complain("%s, row %" PRIu64 ": the file ends within it", path, table->rows) == RESULT_OK;
+        int32_t *ids = table->ids + table->rows * columns;
+        if (fread(ids, 4, columns, file) != columns) {
+            return ferror(file) ? complain("%s: %m", path) == RESULT_OK : not_ivecs(path, table->rows, "is cut short");
+        }
+        for (uint32_t i = 0; i < columns; i++) {
+            if (ids[i] < 0) {
+                return not_ivecs(path, table->rows, "holds a negative number");
+            }
         }
         table->rows++;
     }
     if (ferror(file)) {
         return complain("%s: %m", path) == RESULT_OK;
     }
-    return true;
+    return got || !table->rows ? not_ivecs(path, table->rows, got ? "is cut short" : "is not there") : true;
 }
 
 bool id_table_read(const char *path, struct id_table *table)
 {
+    static const struct arguments no_format;
     *table = (struct id_table){ NULL, 0, 0 };
+    if (vector_format_of(&no_format, path) != VECTOR_NO_FORMAT) { /* bits of floats are numbers too */
+        complain("%s: by its name it holds vectors, and not their numbers as ivecs", path);
+        return false;
+    }
     FILE *file = fopen(path, "r");
     if (!file) {
         complain("%s: %m", path);

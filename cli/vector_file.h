@@ -17,6 +17,7 @@ struct vector_reader {
     uint32_t dimension; /* known when it has begun; 0: there is no vector */
     uint64_t rows;      /* that the file says it has (npy); UINT64_MAX: it does not say */
     uint64_t row;       /* read so far */
+    uint64_t line;      /* of glove: the one read last, from 1 */
     uint64_t bytes;     /* read so far */
     float *vector;      /* read last; good until the next */
     nacre_slice key;    /* of glove: the word; else the row's number in decimal, from 0 */

@@ -9,29 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANSWER_MS 1000u
-
-/* The writer's own; NULL: there is none that answers. */
-static json_t *ask_writer(const char *path)
-{
-    char *text = NULL;
-    if (nacre_writer_stats(path, NULL, ANSWER_MS, &text) != NACRE_OK) {
-        return NULL;
-    }
-    json_t *stats = json_loads(text, 0, NULL);
-    nacre_free(text);
-    if (!json_is_object(stats)) {
-        json_decref(stats);
-        return NULL;
-    }
-    return stats;
-}
-
 /* The store as it is now; NULL after saying what is wrong. */
 static json_t *look(const struct arguments *arguments, const char *path)
 {
     struct session session;
-    json_t *stats = ask_writer(path);
+    json_t *stats = stats_ask_writer(path);
     bool live = stats != NULL;
     if (!live) {
         if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {

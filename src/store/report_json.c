@@ -63,9 +63,9 @@ static int append_latencies(const struct report *report, struct buffer *text)
     int status = buffer_append_format(text, "\"latency\":{");
     for (unsigned i = 0; i < LATENCY_CLASSES && status == NACRE_OK; i++) {
         const struct histogram_sum *sum = &report->latencies[i];
-        status = buffer_append_format(text, "%s\"%s\":{\"one_in\":%u,\"count\":%llu,\"mean_ns\":%llu", i ? "," : "",
-                                      latency_table[i].name, latency_table[i].every, (number)sum->count,
-                                      (number)(sum->count ? sum->sum / sum->count : 0));
+        status = buffer_append_format(text, "%s\"%s\":{\"one_in\":%u,\"count\":%llu,\"sum_ns\":%llu,\"mean_ns\":%llu",
+                                      i ? "," : "", latency_table[i].name, latency_table[i].every, (number)sum->count,
+                                      (number)sum->sum, (number)(sum->count ? sum->sum / sum->count : 0));
         for (unsigned p = 0; p < LATENCY_PERCENTILES && status == NACRE_OK; p++) {
             status = buffer_append_format(text, ",\"%s_ns\":%llu", latency_percentile_names[p],
                                           (number)histogram_value_at(sum, latency_percentiles[p]));

@@ -63,3 +63,48 @@ expect 2 bench compaction,fillseq
 blames "and alone compaction"
 expect 2 bench compaction --inserts 10 --deletes 11
 blames "from 0 to 10"
+
+it "a store that only the environment names is not touched"
+expect 0 --store mine create bench
+expect 0 --store mine put bench key precious
+fingerprint mine >before
+NACRE_STORE="$work/mine"
+export NACRE_STORE
+expect 0 bench fillseq,stats --num 100
+expect 0 bench compaction --inserts 100
+unset NACRE_STORE
+fingerprint mine >after
+same before after
+[ -z "$(ls tmp | grep -vxF "$(basename "$kept")")" ] || wrong "something is left in TMPDIR"
+
+it "a collection bench that no bench made is neither emptied nor written"
+for names in fillseq fillsync readseq,overwrite deleterandom; do
+    expect 2 --store mine bench $names --num 100
+    blames "collection bench of mine"
+    [ ! -s out ] || wrong "a workload ran"
+done
+expect 0 --store mine get bench key
+says precious
+expect 0 --store mine bench compact --num 100
+expect 0 --store mine drop bench
+expect 0 --store mine create bench
+expect 0 --store mine put bench 0000000000000000 precious
+expect 2 --store mine bench fillseq --num 100
+expect 0 --store mine get bench 0000000000000000
+says precious
+expect 0 --store mine drop bench
+expect 0 --store mine create bench --kind strings
+expect 2 --store mine bench fillseq --num 100
+
+it "a collection bench of a bench is filled again, with values of any size"
+for size in 100 0 0; do
+    expect 0 --store again bench fillrandom --num 100 --value_size $size
+done
+expect 0 --store again drop bench
+for size in 50 2000000 20; do
+    expect 0 --store again bench fillrandom,deleterandom --num 10 --value_size $size
+done
+expect 0 --store again put bench user value
+expect 2 --store again bench fillseq --num 10
+blames "collection bench of again"
+expect 0 --store again get bench user

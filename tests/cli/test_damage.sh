@@ -92,5 +92,62 @@ prints value
 expect 2 restore copies back
 expect 2 restore copies other --id 1
 
+it "salvage that cannot mend a store in its place tells of the copy"
+hint='`nacre salvage store --to NEW` copies what can be read'
+for damage in "rm $(cd good && ls -S segments/*.seg | head -n 1)" "rm CURRENT" "rm manifest/*" "truncate -s 10 manifest/*" \
+    "truncate -s 3 CURRENT"; do
+    rm -rf store && cp -r good store
+    (cd store && $damage)
+    expect 2 salvage store
+    blames "$hint"
+done
+rm -rf store && cp -r good store
+flip "$segment" $(($(wc -c <"$segment") / 2))
+expect 2 salvage store
+blames "$hint"
+
+it "a store without CURRENT that holds other things too is told of the copy by every command"
+rm -rf store && cp -r good store
+rm store/CURRENT
+hint='store --to NEW` copies what can be read'
+expect 2 count files
+blames "$hint"
+touch store/foreign
+for command_line in "count files" "put files key value" "salvage store"; do
+    expect 2 $command_line
+    blames "no file CURRENT"
+    blames "$hint"
+done
+
 it "salvage of what is no store says so"
 expect 2 salvage nothing
+mkdir foreign && touch foreign/file
+expect 2 salvage foreign
+blames "no file CURRENT"
+! grep -q -e --to err || wrong "a copy of what is no store is offered"
+
+it "scan and export name the key that they stop at"
+rm -rf store && nacre create sums --merge-operator add64
+nacre put sums aaa xyz
+nacre put sums "$(printf 'bad\tkey')" abc
+nacre merge sums "$(printf 'bad\tkey')" 1
+expect 2 scan sums
+prints xyz
+blames "scan: key 'bad\\tkey': merge operator 'add64'"
+expect 2 export sums sums.tsv
+blames "export: key 'bad\\tkey': merge operator 'add64'"
+long=$(printf '%0100d' 7)
+expect 0 delete sums "$(printf 'bad\tkey')"
+expect 0 put sums "$long" abc
+expect 0 merge sums "$long" 1
+expect 2 scan sums --prefix 0
+blames "scan: key '$(printf '%064d' 0)'...: "
+nacre create values --value-log-threshold 100
+nacre put values large "$(printf '%05000d' 0)"
+nacre flush values
+value_file=$(ls -S store/values/* | head -n 1)
+flip "$value_file" $(($(grep -aob 0000000000 "$value_file" | head -n 1 | cut -d : -f 1) + 2500))
+for command_line in "scan values" "export values values.tsv"; do
+    expect 2 $command_line
+    blames "${command_line%% *}: key 'large': "
+done

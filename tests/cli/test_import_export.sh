@@ -149,3 +149,48 @@ blames "'m' after 'm'"
 expect 2 import sorted sorted.tsv --sorted --batch 10
 expect 2 import sorted sorted.tsv --sorted --durability os
 [ "$(find "$NACRE_STORE/segments" -name '*.seg' | wc -l)" -lt 20 ] || wrong "segments are left behind"
+
+it "export writes a pipe or a device as it stands, and says where it takes no more"
+expect 0 clear two
+expect 0 put two key value
+mkfifo fifo
+timeout 60 cat fifo >through &
+reader=$!
+expect 0 export two fifo
+[ -p fifo ] || wrong "the pipe was replaced"
+wait $reader
+printf 'key\tvalue\n' >want
+same want through
+if [ -c /dev/full ]; then
+    ln -s /dev/full full
+    expect 2 export two full
+    blames "No space left on device"
+    [ -L full ] || wrong "the link to a device was replaced"
+    [ -z "$(ls full.* 2>/dev/null)" ] || wrong "a file was left"
+fi
+
+it "export follows links to files"
+mkdir away
+echo before >away/target.tsv
+ln -s away/target.tsv link.tsv
+ln -s link.tsv second.tsv
+expect 0 export two second.tsv
+[ -L second.tsv ] && [ -L link.tsv ] || wrong "a link was replaced"
+same want away/target.tsv
+rm away/target.tsv
+expect 0 export two second.tsv
+same want away/target.tsv
+expect 2 export nothing second.tsv
+same want away/target.tsv
+[ "$(ls away)" = target.tsv ] || wrong "a file was left"
+ln -s round.tsv round.tsv
+expect 2 export two round.tsv
+blames "round.tsv"
+
+it "export to the name of standard output is as without a name"
+if [ -e /dev/stdout ]; then
+    ln -s /dev/stdout standard
+    nacre export two standard | cat >through
+    [ -L standard ] || wrong "the link was replaced"
+    same want through
+fi

@@ -57,6 +57,7 @@ expect 2 tune seal_bytes 1
 it "metrics are in the text format of Prometheus"
 expect 0 metrics
 grep -q '^# TYPE nacre_puts_total counter$' out || wrong "no type line"
+grep -qx 'nacre_live 0' out || wrong "nobody writes"
 awk '!/^#/ && !/^nacre_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+$/ { exit 1 }' out || wrong "a line that is no metric"
 
 it "a good store is verified"
@@ -65,6 +66,18 @@ prints "all good"
 expect 0 verify --json
 [ "$(jq .damaged out)" -eq 0 ] || wrong "damage in a good store"
 [ "$(jq '.damage | length' out)" -eq 0 ] || wrong "damage in a good store"
+
+it "verify says that entries of the log are not in its count"
+expect 0 --store logged create files
+expect 0 --store logged put files key value
+expect 0 --store logged verify
+prints " 0 entries in segments (records in the log are checked, not counted): all good"
+expect 0 --store logged flush files
+expect 0 --store logged verify
+prints " 1 entries in segments "
+expect 0 --store logged backup logged.backup
+expect 0 --store logged backup logged.backup --verify
+grep -qx '[0-9]* files, [0-9.]* [KMi]*B: all good' out || wrong "entries of a backup"
 
 it "dump prints JSON lines of each kind of file"
 expect 0 put files logged now
@@ -126,10 +139,34 @@ expect 0 stats
 expect 0 verify
 expect 0 stats --json
 jq -e .sequence out >result || wrong "stats beside a writer"
+cp out told
+expect 0 metrics
+grep -qx 'nacre_live 1' out || wrong "the writer was not asked"
+for name in puts commits; do
+    [ "$(jq .$name told)" -gt 0 ] || wrong "the writer has no $name"
+    grep -qx "nacre_${name}_total $(jq .$name told)" out || wrong "$name is not the writer's"
+done
+grep -qx "nacre_log_bytes $(jq .log_bytes told)" out || wrong "log_bytes is not the writer's"
+grep -qx "nacre_collection_memtable_bytes{collection=\"files\",kind=\"ordered\"} $(jq '.collection[0].memtable_bytes' told)" out ||
+    wrong "a figure of a collection is not the writer's"
+grep -qx "nacre_memory_owner_bytes{owner=\"memtables_active\"} $(jq .memory.memtables_active told)" out || wrong "memory is not the writer's"
+grep -qx "nacre_tasks_done_total{task=\"flush\"} $(jq .tasks.flush.done told)" out || wrong "tasks are not the writer's"
+grep -qx "nacre_call_seconds_count{call=\"write\"} $(jq .latency.write.count told)" out || wrong "calls are not the writer's"
+[ "$(jq .latency.write.count told)" -gt 0 ] || wrong "the writer wrote nothing"
+for line in '{call="write",quantile="0.9999"} p99_99_ns' '{call="write",quantile="0.5"} p50_ns' '_sum{call="write"} sum_ns'; do
+    seconds=$(grep -F "nacre_call_seconds${line% *} " out | cut -d ' ' -f 2)
+    jq -e "(.latency.write.${line#* } / 1e9 - $seconds) | fabs < 1e-9" told >result || wrong "$line is not the writer's"
+done
+awk '!/^#/ && !/^nacre_[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+$/ { exit 1 }' out || wrong "a line that is no metric"
+names() { sed '/^#/d; s/ [^ ]*$//' "$1"; }
+names out >theirs
 exec 9>&-
 wait $importer || wrong "the writer was disturbed"
 expect 0 count files --prefix live
 says 3000
+expect 0 metrics
+names out >own
+same own theirs
 
 it "--log tells what the engine does, as JSON lines"
 expect 0 put files key value --log

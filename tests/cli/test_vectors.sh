@@ -104,6 +104,41 @@ grep -q '"recall":0.500000,"queries_per_second":' out || wrong "recall"
 near fvecs --queries rows.fvecs --truth truth.ivecs -k 1 --limit 1 --exact >out
 grep -q '^recall@1 1.0000 over 1 queries' out || wrong "recall of one"
 
+it "truth that does not belong to the queries is refused"
+refused() { # refused TRUTH K TEXT
+    expect 2 near fvecs --queries rows.fvecs --truth "$1" -k "$2"
+    blames "$3"
+    [ ! -s out ] || wrong "a recall was printed"
+}
+refused truth.ivecs 2 "1 columns, fewer than the 2"
+head -c 8 truth.ivecs >one.ivecs
+refused one.ivecs 1 "has 1 rows, and rows.fvecs has 2 queries"
+cat truth.ivecs one.ivecs >three.ivecs
+refused three.ivecs 1 "has 3 rows, and rows.fvecs has 2 queries"
+expect 2 near fvecs --queries rows.fvecs --truth three.ivecs -k 1 --limit 1
+refused rows.fvecs 1 "rows.fvecs: by its name it holds vectors"
+refused rows.txt 1 "no ivecs file"
+: >empty.ivecs
+refused empty.ivecs 1 "no ivecs file"
+head -c 14 truth.ivecs >cut.ivecs
+refused cut.ivecs 1 "no ivecs file: row 1 is cut short"
+head -c 10 truth.ivecs >cut.ivecs
+refused cut.ivecs 1 "no ivecs file: row 1 is cut short"
+printf '\001\000\000\000\000\000\000\277' >negative.ivecs
+refused negative.ivecs 1 "negative"
+
+it "lines of words and numbers are counted from 1, with those passed over"
+printf 'x 1 2\nbad 1\n' >bad.glove
+expect 2 import points bad.glove
+blames "bad.glove, line 2: "
+printf '2 2\n\nx 1 2\ny 1 z\n' >bad.glove
+expect 2 import points bad.glove
+blames "bad.glove, line 4: "
+printf 'x a b\n' >bad.glove
+expect 2 import points bad.glove
+blames "bad.glove, line 1: "
+expect 0 delete points x
+
 it "export writes what import reads"
 expect 0 export points points.jsonl
 expect 0 create again --kind vectors --dim 2 --metric l2
