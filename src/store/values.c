@@ -224,8 +224,8 @@ void store_keep_values(nacre_store *store)
     if (value_log_prepare(store->values) != NACRE_OK) {
         note_trouble(store); /* the next large value meets it, too, and says so to its writer */
     }
-    if (value_log_has_failed(store->values)) {
-        (void)value_log_sync(store->values); /* tells why */
+    /* The sync tells why; it succeeds where nacre_resume has come in between. */
+    if (value_log_has_failed(store->values) && value_log_sync(store->values) != NACRE_OK) {
         store_fail_log(store, NACRE_IO, fail_detail());
     }
     atomic_store_explicit(&store->values_pinned, false,

@@ -15,10 +15,10 @@ static nacre_collection *open_held(struct fixture *f, unsigned threads)
 {
     nacre_collection *toys;
     nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    store_register_kind(&kind_toy_indexed);
+    fixture_close(f); /* with its threads */
     memset(&toy_index_watch, 0, sizeof toy_index_watch);
     toy_index_watch.hold = true;
-    store_register_kind(&kind_toy_indexed);
-    fixture_close(f);
     f->options.background_threads = threads;
     fixture_open(f);
     (void)nacre_collection_drop(f->store, "toys");
