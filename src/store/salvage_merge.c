@@ -96,7 +96,8 @@ struct merging {
     struct range_set *ranges; /* of all inputs */
     struct cursor *merged;
     struct segment_builder *builder;
-    struct manifest_piece *pieces; /* what becomes the collection's */
+    uint64_t shadowed, last_expiry_ms; /* of what is being built, for its piece */
+    struct manifest_piece *pieces;     /* what becomes the collection's */
     size_t piece_count, piece_capacity;
 };
 
@@ -248,6 +249,7 @@ static int begin_output(struct merging *m)
                                      .words = salvage_words_for(m->salvage, m->collection->id, false),
                                      .dimension = m->collection->dimension,
                                      .metric = (nacre_metric)m->collection->metric };
+    m->shadowed = m->last_expiry_ms = 0;
     return segment_builder_create(&m->salvage->target, m->kind, m->salvage->next_segment++, &options, &m->builder);
 }
 
@@ -261,7 +263,7 @@ static int end_output(struct merging *m)
     }
     if (status == NACRE_OK) {
         struct manifest_piece *piece = &m->pieces[m->piece_count];
-        *piece = (struct manifest_piece){ .run = RUN };
+        *piece = (struct manifest_piece){ .run = RUN, .shadowed = m->shadowed, .last_expiry_ms = m->last_expiry_ms };
         status = segment_properties_copy(&made->properties, &piece->properties);
         m->piece_count += status == NACRE_OK;
     }
@@ -273,6 +275,7 @@ static int end_output(struct merging *m)
 struct written {
     struct buffer key;
     uint64_t sequence, newest; /* of its last version, and its newest one */
+    uint8_t type;              /* of its last version */
     bool deleted;              /* by the newest one */
 };
 
@@ -309,6 +312,9 @@ static int write_entry(struct merging *m, const struct entry *e, struct written 
         buffer_clear(&last->key);
         status = buffer_append(&last->key, e->key.data, e->key.size);
     }
+    m->shadowed += same && last->type != ENTRY_MERGE;
+    m->last_expiry_ms = e->expiry_ms > m->last_expiry_ms ? e->expiry_ms : m->last_expiry_ms;
+    last->type = e->type;
     last->sequence = e->sequence;
     last->newest = same ? last->newest : e->sequence;
     last->deleted = same ? last->deleted : e->type == ENTRY_DELETE;

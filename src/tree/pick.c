@@ -170,7 +170,8 @@ static bool is_all_expired(const struct picking *p, size_t run, const struct pie
 {
     const struct segment_properties *of = &piece->segment->properties;
     return of->entries > 0 && of->expiring == of->entries && of->range_deletes == 0 &&
-           piece->last_expiry_ms <= p->now_ms && !has_operands_above(p, run, piece);
+           piece->last_expiry_ms >= of->earliest_expiry_ms && piece->last_expiry_ms <= p->now_ms &&
+           !has_operands_above(p, run, piece);
 }
 
 /* Nothing but rows that newer segments supersede. */

@@ -2,6 +2,7 @@
    stands among other writes, what a collection is called and how it folds operands, and which records of the log are in segments already. */
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
+#include <unistd.h>
 
 static nacre_os *disk;
 static nacre_options options;
@@ -330,6 +331,28 @@ static void a_collection_keeps_its_name_and_its_operator(void **state)
     close_store();
 }
 
+/* The manifest also knew when the last entry of a segment expires: the copy does not take one whose entries all expire some day for one that did. */
+static void what_expires_later_is_not_dropped(void **state)
+{
+    (void)state;
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.default_ttl_ms = 1000 * 1000 * 1000;
+    open_with(&how);
+    put_one("k", "kept");
+    assert_ok(nacre_flush(collection));
+    close_store();
+    lose_manifest();
+    salvage_things();
+    put_one("l", "later");
+    assert_ok(nacre_flush(collection)); /* a look for work, if the opening's is not over */
+    for (int i = 0; i < 20; i++) {
+        assert_value("k", "kept");
+        usleep(10 * 1000);
+    }
+    assert_value("l", "later");
+    close_store();
+}
+
 /* Operands that a merge has folded are still in the log, and are not folded twice. */
 static void operands_in_segments_are_not_counted_again(void **state)
 {
@@ -617,6 +640,7 @@ int main(void)
         in_memory(sequences_that_were_given_are_noted_again_where_they_are_missing),
         in_memory(a_damaged_ingest_keeps_its_place),
         in_memory(a_collection_keeps_its_name_and_its_operator),
+        in_memory(what_expires_later_is_not_dropped),
         in_memory(operands_in_segments_are_not_counted_again),
         in_memory(the_loss_of_an_operator_is_said_and_can_be_made_good),
         in_memory(of_two_collections_of_one_name_the_newer_one_has_it),
