@@ -32,6 +32,7 @@
     X(segment_bytes, GAUGE, "bytes of segments", totals.segment_bytes) \
     X(pinned_segments, GAUGE, "removed segments whose files stay for readers in other processes", \
       atomic_load(&store->pinned_segments)) \
+    X(pinned_age_ms, GAUGE, "for how long the first of these has waited for them", store_pinned_age_ms(store)) \
     X(entries, GAUGE, "entries in segments, shadowed ones and tombstones included", totals.tree.entries) \
     X(tombstones, GAUGE, "tombstones in segments", totals.tree.deletes) \
     X(operands, GAUGE, "operands of merges in segments, that are not folded into values yet", totals.tree.operands) \
