@@ -292,6 +292,49 @@ static void blocks_that_are_not_mapped_are_the_caches(void **state)
     assert_int_equal(figure(f->store, "memory.building"), 0);
 }
 
+/* What the system has mapped of the files in a directory of the store. */
+static uint64_t mapped_beneath(const struct fixture *f, const char *directory)
+{
+    char line[1024], path[256];
+    unsigned long long begin, end;
+    uint64_t bytes = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    snprintf(path, sizeof path, "%s/%s/", f->path, directory);
+    while (fgets(line, sizeof line, maps)) {
+        bytes += strstr(line, path) && sscanf(line, "%llx-%llx", &begin, &end) == 2 ? end - begin : 0;
+    }
+    fclose(maps);
+    return bytes;
+}
+
+static void assert_maps_are_told(struct fixture *f)
+{
+    const uint64_t pages = 4096 * (figure(f->store, "segments") * 2 + figure(f->store, "value_log_files") + 2);
+    const uint64_t segments = mapped_beneath(f, "segments"), values = mapped_beneath(f, "values");
+    assert_in_range(figure(f->store, "mapped_bytes"), segments > pages ? segments - pages : 0, segments);
+    assert_in_range(figure(f->store, "value_log_mapped_bytes"), values > pages ? values - pages : 0, values);
+}
+
+static void maps_of_files_are_told(void **state)
+{
+    struct fixture *f = *state;
+    static const char large[20000] = "v";
+    put_many(f->collection, 0, 20000, 100);
+    for (unsigned i = 0; i < 20; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "large%u", i);
+        assert_ok(nacre_put(f->collection, text(key), (nacre_slice){ large, sizeof large }, NULL));
+    }
+    assert_ok(nacre_flush(f->collection));
+    assert_maps_are_told(f);
+    nacre_value value;
+    assert_ok(nacre_get(f->collection, text("large7"), NULL, &value));
+    assert_maps_are_told(f);
+    assert_true(mapped_beneath(f, "segments") > 0 && mapped_beneath(f, "values") > 0);
+    nacre_value_release(&value);
+}
+
 /* ---- who holds what ---- */
 
 static void holders_are_listed_with_age_and_what_they_keep(void **state)
@@ -773,6 +816,7 @@ int main(void)
         TEST(without_statistics_nothing_is_timed_but_all_is_counted),
         TEST(memory_by_owner_adds_up_to_what_the_allocator_gave),
         TEST(blocks_that_are_not_mapped_are_the_caches),
+        TEST(maps_of_files_are_told),
         TEST(holders_are_listed_with_age_and_what_they_keep),
         TEST(transactions_are_listed_with_their_age_however_many),
         TEST(values_held_are_counted),
