@@ -16,5 +16,4 @@ struct rate measure_searches(const struct engine *engine, void *state, const str
 
 double thread_cpu_seconds(void); /* of the calling thread */
 
-
 #endif

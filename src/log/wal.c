@@ -310,17 +310,26 @@ uint32_t wal_oldest_file(const struct wal *w)
     return atomic_load_explicit(&w->oldest_number, memory_order_relaxed);
 }
 
+static void count_file(const struct wal_file *file, struct wal_stats *stats)
+{
+    stats->mapped_bytes += file->map ? file->size : 0;
+    stats->heap_bytes += sizeof *file;
+}
+
 static void count_files(struct wal *w, struct wal_stats *stats)
 {
     stats->heap_bytes = sizeof *w;
     pthread_mutex_lock(&w->files_lock);
     for (const struct wal_file *file = w->oldest; file; file = file->newer) {
         stats->files++;
-        stats->mapped_bytes += file->map ? file->size : 0;
-        stats->heap_bytes += sizeof *file;
+        count_file(file, stats);
     }
-    stats->mapped_bytes += w->spare && w->spare->map ? w->spare->size : 0;
-    stats->heap_bytes += w->spare ? sizeof *w->spare : 0;
+    for (size_t i = 0; i < w->pool_count; i++) {
+        count_file(w->pool[i], stats);
+    }
+    if (w->spare) {
+        count_file(w->spare, stats);
+    }
     pthread_mutex_unlock(&w->files_lock);
 }
 

@@ -89,7 +89,7 @@ struct wal {
     bool use_maps, recycle;
     struct wal_file *oldest; /* live files, current last; files_lock */
     struct wal_file *spare;  /* files_lock */
-    struct wal_file *pool[WAL_POOL_FILES];
+    struct wal_file *pool[WAL_POOL_FILES]; /* files_lock */
     size_t pool_count;
     uint32_t next_number;   /* files_lock */
     wal_position broken_at; /* 0, or: an append failed there and left its file's tail undecided; files_lock */

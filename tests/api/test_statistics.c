@@ -335,6 +335,26 @@ static void maps_of_files_are_told(void **state)
     nacre_value_release(&value);
 }
 
+/* With the file that is made ahead and those that wait to serve again; while one of them is being made, nobody has it yet. */
+static void maps_of_log_files_are_told(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    f->options.log_limit = 16 << 20;
+    fixture_open(f);
+    put_many(f->collection, 0, 200000, 200);
+    assert_ok(nacre_flush(f->collection));
+    uint64_t told = 0, mapped = 1;
+    for (unsigned i = 0; i < 3000 && told != mapped; i++) {
+        usleep(10 * 1000);
+        told = figure(f->store, "log_mapped_bytes");
+        mapped = mapped_beneath(f, "log");
+    }
+    assert_true(figure(f->store, "log_recycled") > 0);
+    assert_true(told > 0);
+    assert_int_equal(told, mapped);
+}
+
 /* ---- who holds what ---- */
 
 static void holders_are_listed_with_age_and_what_they_keep(void **state)
@@ -817,6 +837,7 @@ int main(void)
         TEST(memory_by_owner_adds_up_to_what_the_allocator_gave),
         TEST(blocks_that_are_not_mapped_are_the_caches),
         TEST(maps_of_files_are_told),
+        TEST(maps_of_log_files_are_told),
         TEST(holders_are_listed_with_age_and_what_they_keep),
         TEST(transactions_are_listed_with_their_age_however_many),
         TEST(values_held_are_counted),
