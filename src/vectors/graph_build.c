@@ -84,6 +84,7 @@ static void free_builder(struct graph_builder *builder)
     memory_free(builder->entries);
     memory_free(builder->entry_codes);
     memory_free(builder->stray);
+    memory_free(builder->lookups);
     code_book_free(&builder->graph.book);
 }
 
@@ -130,7 +131,10 @@ static int finish(struct graph_builder *builder)
     if (status == NACRE_OK) {
         status = build_link_twins(builder);
     }
-    return status == NACRE_OK ? build_reach(builder) : status;
+    if (status == NACRE_OK) {
+        status = build_reach(builder);
+    }
+    return status == NACRE_OK ? build_find_rows(builder) : status;
 }
 
 static int grow_graph(struct graph_builder *builder)
