@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "vectors/graph_build.h"
 #include "vectors/graph_curve.h"
-#include "vectors/graph_curve.h"
 
 struct graph_tuning graph_tuning = {
     .degree = 32,
@@ -198,9 +197,6 @@ int graph_build(const struct graph_job *job, struct container_writer *index)
     }
     if (status == NACRE_OK && grow) {
         status = grow_graph(&builder);
-    }
-    if (status == NACRE_OK) {
-        status = graph_curve_measure(graph, job->rows, builder.threads);
     }
     if (status == NACRE_OK) {
         status = graph_curve_measure(graph, job->rows, builder.threads);
