@@ -95,7 +95,7 @@ int build_link_twins(struct graph_builder *);
 int build_reach(struct graph_builder *);
 /* A row that searches are to scan. */
 int build_list_stray(struct graph_builder *, uint32_t row);
-/* graph_build_find.c: every row is what a walk for its vector finds nearest, or can be looked up. */
+/* graph_build_find.c: walks lead to rows from their vectors; lookups. */
 int build_find_rows(struct graph_builder *);
 /* graph_merge.c: the source whose lists are taken over, if any; its book in place of the one that was trained, where
    it still suits; its codes; its lists, as those of the first *adopted rows of the order, which is changed. */

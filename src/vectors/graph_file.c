@@ -9,7 +9,7 @@
      ENTR   entry_count u32
      ECOD   entry_count x stride bytes: their codes
      STRY   stray_count u32
-     HASH   hash u32, row u32 for each row that is looked up by the hash of its vector, ascending; may be left out
+     HASH   hash u32, row u32 for each row, ascending; may be left out. None for dot
 
    All numbers are little-endian. The large tables are not read at open: only their places are checked. Their checksums
    are for the container's owner to look at.
@@ -256,8 +256,8 @@ static int take_lookups(struct container *index, struct graph *graph)
         return NACRE_OK;
     }
     int status = container_section_bounds(index, "HASH", &offset, &size);
-    if (status == NACRE_OK && (size % each != 0 || size / each > graph->rows)) {
-        return damaged(index, "section HASH is not one of so many rows");
+    if (status == NACRE_OK && size != 0 && size != graph->rows * each) {
+        return damaged(index, "section HASH is not that of so many rows");
     }
     if (status == NACRE_OK) {
         status = container_read(index, offset, (size_t)size, &graph->memory->lookups, &lookups);

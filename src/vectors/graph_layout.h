@@ -24,7 +24,7 @@ struct graph_curve {
 
 #define GRAPH_DEGREE_MAX 128u /* neighbours of a row, also while a graph is built */
 #define GRAPH_ENTRY_MAX  1024u
-#define GRAPH_BEAM_LEAST 10u /* of a search; rows are found by a search for their vectors with it */
+#define GRAPH_BEAM_LEAST 10u /* of a search */
 
 struct graph_lookup { /* graph_lookup.h; as in the file */
     uint32_t hash;    /* low half of the XXH3 of the row's vector */
@@ -44,7 +44,7 @@ struct graph {
     uint32_t entry_count;
     const uint32_t *stray; /* rows that no walk reaches, or that the one for their own vector passes by: scanned */
     uint32_t stray_count;
-    const struct graph_lookup *lookups; /* rows that a walk for their own vector does not find nearest; ascending */
+    const struct graph_lookup *lookups; /* all rows, but for dot; ascending. Files of earlier builds have none */
     uint32_t lookup_count;
     struct graph_curve curve;
     float walk_ns, scan_ns;      /* measured: per row that a walk examines; per row that a scan of the codes does */

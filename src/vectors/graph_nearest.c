@@ -117,7 +117,7 @@ static int offer_strays(struct indexed_search *s, struct walk *walk)
     return stop_due(s->search);
 }
 
-/* Rows that may have the query's very vector, which codes do not tell from others: to the front of the beam, so that they are compared first. Those with one vector ascend,
+/* Rows that have the query's very vector: to the front of the beam, so that they are compared first. Those with one vector ascend,
    as the nearest do: when there are more than the beam holds the first are enough. */
 static void offer_lookups(struct indexed_search *s, struct walk *walk)
 {

@@ -90,7 +90,8 @@ static int verify_lookups(const struct graph *graph, const struct vector_rows *r
         if (status == NACRE_OK && lookup.hash != graph_lookup_of(rows, lookup.row).hash) {
             status = wrong(graph, lookup.row, "it is looked up by another hash than its vector's");
         }
-        if (status == NACRE_OK && i > 0 && graph_lookup_compare(&last, &lookup) >= 0) {
+        bool ascends = lookup.hash > last.hash || (lookup.hash == last.hash && lookup.row > last.row);
+        if (status == NACRE_OK && i > 0 && !ascends) {
             status = wrong(graph, lookup.row, "rows that are looked up are not in order");
         }
         last = lookup;

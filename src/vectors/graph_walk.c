@@ -4,8 +4,6 @@
    2. A row is offered at most once in a walk: it is marked before its distance is estimated.
    3. The bits in `marks` are those of the rows in `marked`, or, when more were marked than that holds, any.
    4. Every neighbour that is used is below graph->rows: a list ends at the first that is not.
-   5. What walk_go expands with GRAPH_BEAM_LEAST rows in the beam, it expands first with more: the beam is the least of all that were offered by distance and row,
-      whatever its width, and the nearest of it is expanded next, until the GRAPH_BEAM_LEAST nearest all are. The finding of rows relies on it (graph_build_find.c).
 
    Threads: a walk belongs to one thread at a time. Locks: that of the pool, around the list of free walks. */
 #include "vectors/graph_walk.h"
@@ -159,7 +157,7 @@ static inline uint64_t key_of(struct beam_entry entry)
 {
     uint32_t bits;
     memcpy(&bits, &entry.distance, 4);
-    return (uint64_t)bits << 32 | (entry.row & ~BEAM_EXPANDED);
+    return (uint64_t)bits << 32 | entry.row;
 }
 
 /* How many of beam[0 .. end) are before the key. No branch depends on them: which way it goes cannot be foretold. */
@@ -190,12 +188,11 @@ void walk_offer(struct walk *walk, const uint32_t *rows, const float *distances,
     struct beam_entry news[GRAPH_DEGREE_MAX];
     uint32_t kept = 0;
     assert(count <= GRAPH_DEGREE_MAX);
-    struct beam_entry none = { 0, __builtin_inff() };
-    uint64_t worst = key_of(walk->count < walk->width ? none : walk->beam[walk->count - 1]);
+    float worst = walk->count < walk->width ? __builtin_inff() : walk->beam[walk->count - 1].distance;
     for (uint32_t i = 0; i < count; i++) {
-        struct beam_entry entry = { rows[i], distances[i] };
-        uint64_t key = key_of(entry);
-        if (key < worst) {
+        if (distances[i] < worst) {
+            struct beam_entry entry = { rows[i], distances[i] };
+            uint64_t key = key_of(entry);
             uint32_t at = kept++;
             for (; at > 0 && key_of(news[at - 1]) > key; at--) {
                 news[at] = news[at - 1];
@@ -338,16 +335,19 @@ void walk_enter(struct walk *walk)
     }
 }
 
-static bool go_one_step(struct walk *walk)
+static bool go_step_by_step(struct walk *walk, uint32_t most)
 {
-    uint32_t fresh[GRAPH_DEGREE_MAX], row = walk_next(walk);
+    uint32_t fresh[GRAPH_DEGREE_MAX], row;
     float distances[GRAPH_DEGREE_MAX];
-    if (row == GRAPH_NO_ROW) {
-        return false;
+    for (uint32_t i = 0; i < most; i++) {
+        row = walk_next(walk);
+        if (row == GRAPH_NO_ROW) {
+            return false;
+        }
+        uint32_t count = walk_gather(walk, row, fresh);
+        walk_estimate(walk, fresh, count, distances);
+        walk_offer(walk, fresh, distances, count);
     }
-    uint32_t count = walk_gather(walk, row, fresh);
-    walk_estimate(walk, fresh, count, distances);
-    walk_offer(walk, fresh, distances, count);
     return true;
 }
 
@@ -371,24 +371,9 @@ static bool go_one_ahead(struct walk *walk, uint32_t most)
     }
 }
 
-/* Is one of the GRAPH_BEAM_LEAST nearest unexpanded? */
-static bool is_nearing(struct walk *walk)
-{
-    while (walk->next < walk->count && (walk->beam[walk->next].row & BEAM_EXPANDED)) {
-        walk->next++;
-    }
-    return walk->next < walk->count && walk->next < GRAPH_BEAM_LEAST;
-}
-
 bool walk_go_some(struct walk *walk, uint32_t most)
 {
-    bool wide = walk->width >= graph_tuning.ahead_beam;
-    for (; most > 0 && (!wide || is_nearing(walk)); most--) {
-        if (!go_one_step(walk)) {
-            return false;
-        }
-    }
-    return most == 0 || go_one_ahead(walk, most);
+    return walk->width >= graph_tuning.ahead_beam ? go_one_ahead(walk, most) : go_step_by_step(walk, most);
 }
 
 void walk_go(struct walk *walk)
