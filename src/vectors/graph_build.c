@@ -37,7 +37,8 @@ uint64_t graph_build_bytes(uint64_t rows, uint32_t dimension)
 {
     uint64_t code = ((uint64_t)dimension * build_bits(dimension) + 7) / 8 + sizeof(struct code_row) + 63;
     uint64_t lists = (uint64_t)graph_tuning.room * 4 + 2;
-    uint64_t order = 8 + 8; /* twins and order; then the marks and the queue, or the inbox */
+    uint64_t order =
+        8 + 8; /* twins and order; then the marks and the queue, or the inbox; lookups take the place of pairs, too */
     uint64_t pairs = 12 * (uint64_t)graph_tuning.degree / graph_tuning.batch_part;
     return rows * (code + lists + order + pairs) + 2 * ((uint64_t)WORKER_BYTES + (uint64_t)dimension * 16 + rows / 4);
 }
