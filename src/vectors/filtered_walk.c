@@ -118,11 +118,6 @@ static void prefetch_list(const struct graph *graph, uint32_t row)
         __builtin_prefetch(list_of(graph, row) + i);
 }
 
-static bool is_marked(const struct walk *walk, uint32_t row)
-{
-    return walk->marks[row >> 6] >> (row & 63) & 1;
-}
-
 static void prefetch_code(const struct graph *graph, uint32_t row)
 {
     const uint8_t *code = graph->codes + row * graph->book.stride;
@@ -144,7 +139,7 @@ static void look_around(struct walk *walk, struct row_gate *gate, uint32_t row, 
     uint32_t passing = 0;
     around->fresh_count = around->bridge_count = 0;
     for (uint32_t i = 0; i < graph->degree && list[i] < graph->rows; i++) {
-        if (is_marked(walk, list[i])) {
+        if (walk_has_met(walk, list[i])) {
             passing += row_gate_holds(gate, list[i]); /* or it was a bridge; that is as good */
         } else if (passes(gate, list[i])) {
             add_fresh(walk, around, list[i]);
@@ -164,7 +159,7 @@ static void look_around(struct walk *walk, struct row_gate *gate, uint32_t row, 
             if (!row_gate_holds(gate, far[i]))
                 continue;
             passing++;
-            if (!is_marked(walk, far[i]) && passes(gate, far[i]))
+            if (!walk_has_met(walk, far[i]) && passes(gate, far[i]))
                 add_fresh(walk, around, far[i]);
         }
     }

@@ -6,7 +6,6 @@
 #include "base/status.h"
 #include "vectors/graph_build.h"
 #include "vectors/graph_curve.h"
-#include "vectors/graph_curve.h"
 
 struct graph_tuning graph_tuning = {
     .degree = 32,
@@ -38,7 +37,8 @@ uint64_t graph_build_bytes(uint64_t rows, uint32_t dimension)
 {
     uint64_t code = ((uint64_t)dimension * build_bits(dimension) + 7) / 8 + sizeof(struct code_row) + 63;
     uint64_t lists = (uint64_t)graph_tuning.room * 4 + 2;
-    uint64_t order = 8 + 8; /* twins and order; then the marks and the queue, or the inbox */
+    uint64_t order =
+        8 + 8; /* twins and order; then the marks and the queue, or the inbox; lookups take the place of pairs, too */
     uint64_t pairs = 12 * (uint64_t)graph_tuning.degree / graph_tuning.batch_part;
     return rows * (code + lists + order + pairs) + 2 * ((uint64_t)WORKER_BYTES + (uint64_t)dimension * 16 + rows / 4);
 }
@@ -84,6 +84,7 @@ static void free_builder(struct graph_builder *builder)
     memory_free(builder->entries);
     memory_free(builder->entry_codes);
     memory_free(builder->stray);
+    memory_free(builder->lookups);
     code_book_free(&builder->graph.book);
 }
 
@@ -130,7 +131,10 @@ static int finish(struct graph_builder *builder)
     if (status == NACRE_OK) {
         status = build_link_twins(builder);
     }
-    return status == NACRE_OK ? build_reach(builder) : status;
+    if (status == NACRE_OK) {
+        status = build_reach(builder);
+    }
+    return status == NACRE_OK ? build_find_rows(builder) : status;
 }
 
 static int grow_graph(struct graph_builder *builder)
@@ -194,9 +198,6 @@ int graph_build(const struct graph_job *job, struct container_writer *index)
     }
     if (status == NACRE_OK && grow) {
         status = grow_graph(&builder);
-    }
-    if (status == NACRE_OK) {
-        status = graph_curve_measure(graph, job->rows, builder.threads);
     }
     if (status == NACRE_OK) {
         status = graph_curve_measure(graph, job->rows, builder.threads);

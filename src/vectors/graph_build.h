@@ -65,6 +65,7 @@ struct graph_builder {
     uint8_t *entry_codes;
     uint32_t *stray;
     size_t stray_capacity;
+    struct graph_lookup *lookups;
 };
 
 static inline uint32_t *builder_list(const struct graph_builder *builder, uint32_t row)
@@ -92,6 +93,10 @@ int build_prune_all(
 /* graph_build_reach.c: twins get their places, every row is reached or in the list of strays. */
 int build_link_twins(struct graph_builder *);
 int build_reach(struct graph_builder *);
+/* A row that searches are to scan. */
+int build_list_stray(struct graph_builder *, uint32_t row);
+/* graph_build_find.c: walks lead to rows from their vectors; lookups. */
+int build_find_rows(struct graph_builder *);
 /* graph_merge.c: the source whose lists are taken over, if any; its book in place of the one that was trained, where
    it still suits; its codes; its lists, as those of the first *adopted rows of the order, which is changed. */
 void build_choose_source(struct graph_builder *);

@@ -30,18 +30,6 @@ struct batch {
 
 /* ---- choosing ---- */
 
-/* A row may be met by its own walk: lists that were taken over name the row that stands for its twins, though that may be new. */
-static void leave_out(struct walk *walk, uint32_t row)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < walk->count; i++) {
-        if (beam_row(&walk->beam[i]) != row) {
-            walk->beam[kept++] = walk->beam[i];
-        }
-    }
-    walk->count = kept;
-}
-
 static int search_group(void *context, uint32_t number, size_t begin, size_t end)
 {
     const struct batch *batch = context;
@@ -52,7 +40,9 @@ static int search_group(void *context, uint32_t number, size_t begin, size_t end
         uint32_t row = batch->rows[i], chosen = 0;
         code_query_set_row(&worker->walk->query, &builder->graph.book, builder_code(builder, row));
         walk_run(worker->walk, batch->beam);
-        leave_out(worker->walk, row);
+        /* A row may be met by its own walk: lists that were taken over name the row that stands for its twins, though
+           that may be new. */
+        walk_leave_out(worker->walk, row);
         status = prune(&worker->pruner, &builder->graph, worker->walk->beam, worker->walk->count, graph_tuning.degree,
                        graph_tuning.alpha, builder_list(builder, row), &chosen);
         builder->counts[row] = (uint16_t)chosen;

@@ -1,4 +1,4 @@
-/* The last steps of a build: twins are hung behind the row that stands for them, and every row is reached from the
+/* Late steps of a build: twins are hung behind the row that stands for them, and every row is reached from the
    entry points or is in the list of strays.
 
    Twins of a row make a tree: the row has the first of them as a neighbour, each has the row and some more of them. So
@@ -121,7 +121,7 @@ static bool lead_to(struct graph_builder *builder, uint32_t row, bool may_give_u
     return walk->count && may_give_up;
 }
 
-static int add_stray(struct graph_builder *builder, uint32_t row)
+int build_list_stray(struct graph_builder *builder, uint32_t row)
 {
     void *grown = builder->stray;
     int status = memory_grow(&grown, &builder->stray_capacity, builder->graph.stray_count + 1, sizeof *builder->stray);
@@ -149,7 +149,7 @@ static int lead_all(struct reach *reach, bool may_give_up, bool *found_any)
             reach_row(reach, row);
             status = spread(reach, begin);
         } else if (!may_give_up) {
-            status = add_stray(builder, row);
+            status = build_list_stray(builder, row);
         }
         if (status == NACRE_OK) {
             status = build_threads_stop(builder->threads);

@@ -28,8 +28,9 @@
 #define MARGIN       0.15 /* of what is to be missed is kept in hand: a sample is a sample */
 
 /* Widths grow by about 1.4, later 1.6. */
-static const uint32_t beams[GRAPH_CURVE_POINTS] = { 10,  14,  20,  28,  40,  56,   80,   112,
-                                                    160, 224, 320, 448, 640, 1000, 1600, 2500 };
+static const uint32_t beams[GRAPH_CURVE_POINTS] = {
+    GRAPH_BEAM_LEAST, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 1000, 1600, 2500
+};
 
 static double thread_ns(void)
 {

@@ -9,13 +9,14 @@
      ENTR   entry_count u32
      ECOD   entry_count x stride bytes: their codes
      STRY   stray_count u32
+     HASH   hash u32, row u32 for each row, ascending; may be left out. None for dot
 
    All numbers are little-endian. The large tables are not read at open: only their places are checked. Their checksums
    are for the container's owner to look at.
 
    1. Sizes of all sections agree with the header, the header with the segment's rows; so a row below `rows` is in all
       tables.
-   2. Neighbours and entries are checked as they are followed (graph_walk.c), strays at open. */
+   2. Neighbours and entries are checked as they are followed (graph_walk.c), rows that are looked up as they are found, strays at open. */
 #include "base/endian.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -26,7 +27,7 @@
 #define WRITE_BYTES (4u << 20) /* between two looks at a job's stop */
 
 struct graph_memory { /* sections that were read, where files are not mapped */
-    struct buffer book, codes, neighbors, entries, entry_codes, stray;
+    struct buffer book, codes, neighbors, entries, entry_codes, stray, lookups;
 };
 
 /* ---- writing ---- */
@@ -114,7 +115,8 @@ int graph_write(const struct graph *graph, const struct build_threads *threads, 
                    { "NEXT", slice_of(graph->neighbors, (size_t)graph->rows * graph->degree * 4) },
                    { "ENTR", slice_of(graph->entries, graph->entry_count * sizeof *graph->entries) },
                    { "ECOD", slice_of(graph->entry_codes, graph->entry_count * stride) },
-                   { "STRY", slice_of(graph->stray, graph->stray_count * sizeof *graph->stray) } };
+                   { "STRY", slice_of(graph->stray, graph->stray_count * sizeof *graph->stray) },
+                   { "HASH", slice_of(graph->lookups, graph->lookup_count * sizeof *graph->lookups) } };
     size_t count = graph->has_graph ? sizeof tables / sizeof *tables : 1;
     for (size_t i = 0; i < count && status == NACRE_OK; i++) {
         status = write_table(threads, tables[i].name, tables[i].contents, index);
@@ -246,6 +248,27 @@ static int take_book(struct container *index, struct graph *graph)
     return code_book_is_sound(&graph->book) ? NACRE_OK : damaged(index, "the code book holds what no training makes");
 }
 
+static int take_lookups(struct container *index, struct graph *graph)
+{
+    const uint8_t *lookups;
+    uint64_t offset, size, each = sizeof *graph->lookups;
+    if (!container_has_section(index, "HASH")) {
+        return NACRE_OK;
+    }
+    int status = container_section_bounds(index, "HASH", &offset, &size);
+    if (status == NACRE_OK && size != 0 && size != graph->rows * each) {
+        return damaged(index, "section HASH is not that of so many rows");
+    }
+    if (status == NACRE_OK) {
+        status = container_read(index, offset, (size_t)size, &graph->memory->lookups, &lookups);
+    }
+    if (status == NACRE_OK) {
+        graph->lookups = (const struct graph_lookup *)(const void *)lookups;
+        graph->lookup_count = (uint32_t)(size / each);
+    }
+    return status;
+}
+
 static int take_lists(struct container *index, struct graph *graph)
 {
     struct graph_memory *memory = graph->memory;
@@ -272,7 +295,7 @@ static int take_lists(struct container *index, struct graph *graph)
             return damaged(index, "a stray row is none of the segment's");
         }
     }
-    return NACRE_OK;
+    return take_lookups(index, graph);
 }
 
 int graph_open(struct container *index, const struct vector_rows *rows, struct graph **opened)
@@ -313,8 +336,8 @@ void graph_close(struct graph *graph)
     walk_pool_free(graph->walks);
     struct graph_memory *memory = graph->memory;
     if (memory) {
-        struct buffer *const buffers[] = { &memory->book,    &memory->codes,       &memory->neighbors,
-                                           &memory->entries, &memory->entry_codes, &memory->stray };
+        struct buffer *const buffers[] = { &memory->book,        &memory->codes, &memory->neighbors, &memory->entries,
+                                           &memory->entry_codes, &memory->stray, &memory->lookups };
         for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) {
             buffer_free(buffers[i]);
         }
@@ -333,5 +356,5 @@ uint64_t graph_memory(const struct graph *graph)
     const struct graph_memory *memory = graph->memory;
     return sizeof *graph + sizeof *memory + memory->book.capacity + memory->codes.capacity +
            memory->neighbors.capacity + memory->entries.capacity + memory->entry_codes.capacity +
-           memory->stray.capacity + walk_pool_bytes(graph->walks);
+           memory->stray.capacity + memory->lookups.capacity + walk_pool_bytes(graph->walks);
 }

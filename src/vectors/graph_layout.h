@@ -24,6 +24,12 @@ struct graph_curve {
 
 #define GRAPH_DEGREE_MAX 128u /* neighbours of a row, also while a graph is built */
 #define GRAPH_ENTRY_MAX  1024u
+#define GRAPH_BEAM_LEAST 10u /* of a search */
+
+struct graph_lookup { /* graph_lookup.h; as in the file */
+    uint32_t hash;    /* low half of the XXH3 of the row's vector */
+    uint32_t row;
+};
 
 struct graph {
     uint32_t rows;
@@ -36,8 +42,10 @@ struct graph {
     const uint32_t *entries;    /* entry points */
     const uint8_t *entry_codes; /* theirs, entry_count x book.stride */
     uint32_t entry_count;
-    const uint32_t *stray; /* rows no walk reaches: scanned */
+    const uint32_t *stray; /* rows that no walk reaches, or that the one for their own vector passes by: scanned */
     uint32_t stray_count;
+    const struct graph_lookup *lookups; /* all rows, but for dot; ascending. Files of earlier builds have none */
+    uint32_t lookup_count;
     struct graph_curve curve;
     float walk_ns, scan_ns;      /* measured: per row that a walk examines; per row that a scan of the codes does */
     struct walk_pool *walks;     /* memory for walks, used again: graph_walk.h */

@@ -12,8 +12,10 @@
    Threads: any; a search by one. Locks: those of graph_walk.h. */
 #include "base/memory.h"
 #include "base/status.h"
+#include "distance/distance.h"
 #include "vectors/filtered_walk.h"
 #include "vectors/graph_curve.h"
+#include "vectors/graph_lookup.h"
 #include "vectors/walk_rank.h"
 #include <math.h>
 
@@ -115,6 +117,24 @@ static int offer_strays(struct indexed_search *s, struct walk *walk)
     return stop_due(s->search);
 }
 
+/* Rows that have the query's very vector: to the front of the beam, so that they are compared first. Those with one vector ascend,
+   as the nearest do: when there are more than the beam holds the first are enough. */
+static void offer_lookups(struct indexed_search *s, struct walk *walk)
+{
+    uint32_t begin, end, offered = 0;
+    graph_lookup_find(s->graph, s->search->distance->query, &begin, &end);
+    for (uint32_t i = begin; i < end && offered < walk->width; i++) {
+        uint32_t row = s->graph->lookups[i].row;
+        if (row >= s->graph->rows || !row_gate_may_pass(&s->gate, row))
+            continue;
+        if (!walk_mark(walk, row))
+            walk_leave_out(walk, row);
+        walk_offer(walk, &row, &(float){ 0 }, 1);
+        offered++;
+    }
+    walk->examined += offered;
+}
+
 /* A short walk over all rows to where the query is: what passes there is where the filtered walk begins. *against: next to nothing does, though the filter is not that
    narrow. Then the nearest rows that pass lie all around, far apart, and a beam finds fewer of them than the curve says. */
 static void probe(struct indexed_search *s, struct walk *walk, bool *against)
@@ -146,6 +166,8 @@ static int walk_once(struct indexed_search *s, enum way way, struct walk *walk, 
         status = stop_due(s->search);
     if (status == NACRE_OK)
         status = offer_strays(s, walk);
+    if (status == NACRE_OK)
+        offer_lookups(s, walk);
     s->search->report->examined += walk->examined;
     return status;
 }

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "segment/container.h"
-#include "vectors/graph_layout.h"
+#include "vectors/graph_lookup.h"
 #include <string.h>
 
 #define LOSS_OFF 1e-3f /* relative; encoding rounds differently on other processors */
@@ -77,6 +77,28 @@ static int verify_entries(const struct graph *graph)
     return NACRE_OK;
 }
 
+static int verify_lookups(const struct graph *graph, const struct vector_rows *rows)
+{
+    struct graph_lookup last = { 0 };
+    int status = NACRE_OK;
+    for (uint32_t i = 0; i < graph->lookup_count && status == NACRE_OK; i++) {
+        struct graph_lookup lookup = graph->lookups[i];
+        if (lookup.row >= graph->rows) {
+            return wrong(graph, lookup.row, "a row that is looked up is none of the rows");
+        }
+        status = vector_rows_need(rows, lookup.row);
+        if (status == NACRE_OK && lookup.hash != graph_lookup_of(rows, lookup.row).hash) {
+            status = wrong(graph, lookup.row, "it is looked up by another hash than its vector's");
+        }
+        bool ascends = lookup.hash > last.hash || (lookup.hash == last.hash && lookup.row > last.row);
+        if (status == NACRE_OK && i > 0 && !ascends) {
+            status = wrong(graph, lookup.row, "rows that are looked up are not in order");
+        }
+        last = lookup;
+    }
+    return status;
+}
+
 struct reached {
     uint64_t *marks;
     uint32_t *queue, count;
@@ -128,6 +150,9 @@ int graph_verify(const struct graph *graph, const struct vector_rows *rows)
     }
     if (status == NACRE_OK) {
         status = verify_entries(graph);
+    }
+    if (status == NACRE_OK) {
+        status = verify_lookups(graph, rows);
     }
     return status == NACRE_OK ? verify_reach(graph) : status;
 }

@@ -215,6 +215,17 @@ void walk_offer(struct walk *walk, const uint32_t *rows, const float *distances,
     }
 }
 
+void walk_leave_out(struct walk *walk, uint32_t row)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < walk->count; i++) {
+        if (beam_row(&walk->beam[i]) != row) {
+            walk->beam[kept++] = walk->beam[i];
+        }
+    }
+    walk->count = kept;
+}
+
 /* ---- walking ---- */
 
 void walk_begin(struct walk *walk, uint32_t beam)

@@ -69,6 +69,10 @@ static inline bool walk_mark(struct walk *walk, uint32_t row)
     walk->marked_count += fresh;
     return fresh;
 }
+static inline bool walk_has_met(const struct walk *walk, uint32_t row)
+{
+    return walk->marks[row >> 6] >> (row & 63) & 1;
+}
 /* The neighbours of a row that were not marked yet, marked now and their codes on the way to the cache; at most
    graph->degree. */
 uint32_t walk_gather(struct walk *, uint32_t row, uint32_t *fresh);
@@ -76,6 +80,7 @@ uint32_t walk_gather(struct walk *, uint32_t row, uint32_t *fresh);
 void walk_estimate(struct walk *, const uint32_t *rows, uint32_t count, float *distances);
 /* Puts rows into the beam where they are nearer than its last or it is not full; count at most GRAPH_DEGREE_MAX. */
 void walk_offer(struct walk *, const uint32_t *rows, const float *distances, uint32_t count);
+void walk_leave_out(struct walk *, uint32_t row); /* takes a row out of the beam, if it is there */
 /* The nearest unexpanded row of the beam, expanded from now on; GRAPH_NO_ROW when there is none. */
 static inline uint32_t walk_next(struct walk *walk)
 {

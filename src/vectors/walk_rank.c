@@ -2,7 +2,8 @@
 
    Of the candidates so many are compared that those left are farther than the k-th best by more than codes are likely to be off: an error of length e in no particular
    direction changes a distance by about e / sqrt(elements), and LIKELY times that is taken, instead of the e that would be proof. Against the recall that is measured with the same
-   means (graph_curve.c) the difference does not show.
+   means (graph_curve.c) the difference does not show. But a row that is no farther from the query than from its own code has an error in the one direction that matters: what by proof may be the
+   query itself is always compared.
    Threads: one at a time. Locks: none. */
 #include "vectors/walk_rank.h"
 #include "base/memory.h"
@@ -43,6 +44,8 @@ static size_t take_candidates(struct walk_rank *rank, struct code_candidate *lis
             continue;
         const struct code_row *code = code_row_of(book, walk->graph->codes + row * book->stride);
         float least = sqrtf(entry->distance) - part * (walk->query.error + code->error);
+        if (code_can_reach(&walk->query, code, entry->distance, 0))
+            least = 0;
         list[count++] = (struct code_candidate){ least > 0 ? least : 0, INFINITY, row };
     }
     return count;

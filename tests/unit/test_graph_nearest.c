@@ -1,5 +1,6 @@
 /* Searches of an index against a look through all rows: exact ones agree with it in every distance, others find what was asked for; whatever the filter, the dead
    rows and what is refused. */
+#include "index_fixture.h"
 #include "vector_rows.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -25,30 +26,23 @@ static char directory[256];
 
 struct indexed {
     struct vector_rows rows;
-    struct container *file;
-    struct graph *graph;
+    struct index_file file;
+    struct graph *graph; /* the file's */
 };
 
 static void index_rows(struct indexed *indexed, struct vector_rows rows, bool codes_only)
 {
     char path[300];
-    struct container_writer *writer;
-    struct graph_job job = { .rows = &rows, .threads = 2, .codes_only = codes_only };
-    uint64_t bytes, checksum;
+    struct graph_job job = { .rows = &indexed->rows, .threads = 2, .codes_only = codes_only };
     (void)snprintf(path, sizeof path, "%s/index", directory);
-    (void)unlink(path);
     indexed->rows = rows;
-    assert_int_equal(container_writer_create(os_posix(), path, CONTAINER_INDEX, 1, NACRE_VECTORS, &writer), NACRE_OK);
-    assert_int_equal(graph_build(&job, writer), NACRE_OK);
-    assert_int_equal(container_writer_finish(writer, &bytes, &checksum), NACRE_OK);
-    assert_int_equal(container_open(os_posix(), path, CONTAINER_INDEX, 1, bytes, true, &indexed->file), NACRE_OK);
-    assert_int_equal(graph_open(indexed->file, &indexed->rows, &indexed->graph), NACRE_OK);
+    indexed->file = index_build_and_open(path, &job, true);
+    indexed->graph = indexed->file.graph;
 }
 
 static void free_indexed(struct indexed *indexed)
 {
-    graph_close(indexed->graph);
-    container_close(indexed->file);
+    index_close_file(&indexed->file);
     free((void *)(uintptr_t)indexed->rows.vectors);
 }
 
