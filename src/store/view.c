@@ -196,6 +196,10 @@ uint64_t view_oldest_operand(void *context, void *owner)
     if (store->read_only) {
         return oldest; /* merges are the writer's */
     }
+    /* Acquire: pairs with open_for_writing. */
+    if (atomic_load_explicit(&store->behind, memory_order_acquire)) {
+        return 0;
+    }
     urcu_bp_read_lock();
     const struct view *view = view_of(owner);
     for (uint32_t i = 0; view && i < view->table_count; i++) {
