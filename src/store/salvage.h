@@ -151,8 +151,9 @@ int salvage_note_write(struct salvage *, uint32_t collection, nacre_slice key);
 int salvage_find_stale_values(struct salvage *); /* once the log is there */
 void salvage_free_lost(struct lost_values *);
 /* ---- the log (salvage_log.c) ---- */
-int salvage_note_log_collections(struct salvage *); /* of which nothing else is left */
-int salvage_log(struct salvage *);                  /* into the new store, which is open */
+int salvage_note_log_collections(struct salvage *);     /* of which nothing else is left */
+int salvage_log(struct salvage *);                      /* into the new store, which is open */
+wal_position salvage_log_begin(const struct salvage *); /* from where on the manifest wants it */
 /* ---- what may have come back (salvage_stale.c) ---- */
 int salvage_note_lost(struct salvage *, const struct salvaged_segment *, const struct lost_part *);
 int salvage_note_unordered(struct salvage *, const struct salvaged_segment *);

@@ -211,13 +211,10 @@ static void note_damage(void *context, wal_position at, uint64_t bytes, const ch
     }
 }
 
-static wal_position least_position(const struct salvage *s)
+wal_position salvage_log_begin(const struct salvage *s)
 {
     const struct manifest_state *state = &s->manifest.state;
     wal_position floor = WAL_POSITION(state->next_log_file, 0), least = UINT64_MAX;
-    if (!s->manifest.whole) {
-        return 0;
-    }
     for (size_t i = 0; i < state->collection_count; i++) {
         wal_position position = state->collections[i].log_position;
         position = position > floor ? position : floor;
@@ -237,7 +234,7 @@ static int read_log(struct log_copy *copy)
     }
     struct wal_replay_options options = { .os = s->os,
                                           .directory = directory,
-                                          .from = least_position(s),
+                                          .from = s->manifest.whole ? salvage_log_begin(s) : 0,
                                           .clean_end = s->manifest.whole ? s->manifest.state.clean_log_end : 0,
                                           .salvage = true,
                                           .keep_all = true,
