@@ -117,6 +117,10 @@ int salvage_name_collections(struct salvage *);
 int salvage_miss_operator(struct salvage *, struct manifest_collection *, const struct salvaged_segment *);
 /* All of the collection's writes up to it are in segments. */
 uint64_t salvage_reach(const struct salvage *, uint32_t collection);
+/* Whether those of the key up to the sequence are, by a segment that says so of its own keys only. *next: where these end, or, where none is about the key, the next ones begin;
+   empty: nowhere. */
+bool salvage_reaches(const struct salvage *, uint32_t collection, uint64_t sequence, nacre_slice key,
+                     nacre_slice *next);
 /* ---- what segments say of those that they replace (salvage_replaced.c) ---- */
 /* Sorts out what is said; once all segments are there. Where a segment that replaced others is damaged, or does not say which, its keys are noted as unordered. */
 int salvage_find_replaced(struct salvage *);

@@ -721,6 +721,75 @@ static void a_bulk_load_behind_the_end_of_a_cut_manifest_is_kept(void **state)
     close_store();
 }
 
+/* ---- flushes that were cut off ---- */
+
+#define CUT_KEYS 240
+
+static nacre_slice cut_key(unsigned i)
+{
+    static char key[16];
+    snprintf(key, sizeof key, "k%03u", i);
+    return text(key);
+}
+
+/* Enough for several segments: puts, some in place of older ones or deleted, and operands over some of them. */
+static void write_for_cut(void)
+{
+    char value[200];
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (unsigned i = 0; i < CUT_KEYS; i += 3) {
+        assert_ok(nacre_put(collection, cut_key(i), text("older"), NULL));
+    }
+    assert_ok(nacre_flush(collection));
+    for (unsigned i = 0; i < CUT_KEYS; i++) {
+        assert_ok(nacre_put(collection, cut_key(i), text(value), NULL));
+    }
+    assert_ok(nacre_delete_range(collection, text("k020"), text("k200"), NULL));
+    for (unsigned i = 0; i < CUT_KEYS; i += 2) {
+        assert_ok(nacre_merge(collection, cut_key(i), text(value), NULL));
+    }
+    assert_ok(nacre_sync(store));
+}
+
+static size_t cut_size(unsigned i)
+{
+    return (i < 20 || i >= 200 ? 199u : 0u) + (i % 2 == 0 ? 199u : 0u);
+}
+
+/* Some of its segments are there, and say how far the log is in segments: but for their own keys alone. */
+static void a_flush_that_was_cut_off_leaves_the_other_keys_to_the_log(void **state)
+{
+    (void)state;
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.merge_operator = "append";
+    bool over = false;
+    for (uint64_t calls = 1; !over; calls += 2) {
+        remake_disk();
+        open_with(&how);
+        assert_ok(nacre_tune(store, "segment_bytes", "16384"));
+        write_for_cut();
+        os_memory_cut_at(disk, os_memory_calls(disk) + calls);
+        over = nacre_flush(collection) == NACRE_OK;
+        nacre_collection_close(collection);
+        (void)nacre_close(store);
+        os_memory_restart(disk, calls);
+        lose_manifest();
+        salvage_things();
+        for (unsigned i = 0; i < CUT_KEYS; i++) {
+            nacre_value value = { { "", 0 }, NULL };
+            int status = nacre_get(collection, cut_key(i), NULL, &value);
+            if (status != (cut_size(i) ? NACRE_OK : NACRE_NOT_FOUND) || value.slice.size != cut_size(i)) {
+                fprintf(stderr, "cut at call %llu: key %u has %zu bytes, not %zu\n", (unsigned long long)calls, i,
+                        value.slice.size, cut_size(i));
+                fail();
+            }
+            nacre_value_release(&value);
+        }
+        close_store();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -737,6 +806,7 @@ int main(void)
         in_memory(segments_behind_the_end_of_a_cut_manifest_take_the_place_of_those_that_are_gone),
         in_memory(segments_behind_the_end_of_a_cut_manifest_are_found_where_the_log_is_gone),
         in_memory(a_bulk_load_behind_the_end_of_a_cut_manifest_is_kept),
+        in_memory(a_flush_that_was_cut_off_leaves_the_other_keys_to_the_log),
         in_memory(operands_in_segments_are_not_counted_again),
         in_memory(the_loss_of_an_operator_is_said_and_can_be_made_good),
         in_memory(of_two_collections_of_one_name_the_newer_one_has_it),
