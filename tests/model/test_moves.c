@@ -305,7 +305,7 @@ static void move_copy(struct history *h, bool blind)
     if (!blind && !strstr(h->report, "\"damage\":[]")) {
         complain(h, "a salvage copy of a sound store finds damage");
     }
-    strcpy(h->path, to);
+    snprintf(h->path, sizeof h->path, "%s", to);
     open_store(h, false);
 }
 
@@ -326,7 +326,7 @@ static void leave_for(struct history *h, nacre_store *reader, const char *to)
 {
     MUST(nacre_close(reader));
     close_store(h);
-    strcpy(h->path, to);
+    snprintf(h->path, sizeof h->path, "%s", to);
     open_store(h, false);
 }
 

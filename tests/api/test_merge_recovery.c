@@ -1,4 +1,4 @@
-/* What operands need of what has expired since they were written: it is kept until they are in memory, however late that is. */
+/* What operands lie on stays as it is until they are in memory, also when that is long after they were written: what has expired since, and what a compaction filter would change. */
 #include "base/clock.h"
 #include "support/os_memory.h"
 #include "support/store_fixture.h"
@@ -41,12 +41,27 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void write_base(void)
+static nacre_filter_decision remove_base(void *context, nacre_slice key, nacre_slice value, uint32_t level,
+                                         nacre_output *changed)
+{
+    (void)context;
+    (void)key;
+    (void)level;
+    (void)changed;
+    return value.size == 4 && memcmp(value.data, "base", 4) == 0 ? NACRE_FILTER_REMOVE : NACRE_FILTER_KEEP;
+}
+
+static const nacre_compaction_filter filter = { "remove base", NULL, remove_base };
+static const nacre_hooks hooks = { sizeof hooks, NULL, 0, &filter, 1, NULL, NULL };
+
+static void write_base(uint64_t ttl_ms)
 {
     nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
     nacre_write_options shortly = NACRE_WRITE_OPTIONS_INIT;
     how.merge_operator = "append";
-    shortly.ttl_ms = MINUTE;
+    how.compaction_filter = ttl_ms ? NULL : "remove base";
+    options.hooks = &hooks;
+    shortly.ttl_ms = ttl_ms;
     assert_ok(nacre_open("/store", &options, &store));
     assert_ok(nacre_collection_create(store, "things", &how, &collection));
     assert_ok(nacre_put(collection, text("k"), text("base"), &shortly));
@@ -94,26 +109,43 @@ static void open_and_look(const char *path)
     assert_ok(nacre_close(store));
 }
 
-/* Memtables are flushed while the log is replayed, and merges look for work: the operand that needs the base comes last. */
+/* The operand comes last in the log: memtables are flushed while what is before it is replayed, and merges look for work. */
+static void write_all(uint64_t ttl_ms)
+{
+    write_base(ttl_ms);
+    write_filler();
+    assert_ok(nacre_merge(collection, text("k"), text("+"), NULL));
+    assert_ok(nacre_tune(store, "level0_runs", "1"));
+    kill_store();
+    atomic_fetch_add(&now, 60 * MINUTE);
+}
+
 static void a_base_that_expired_before_the_recovery_is_there_for_operands_of_before(void **state)
 {
     (void)state;
-    write_base();
-    write_filler();
-    assert_ok(nacre_merge(collection, text("k"), text("+"), NULL));
-    kill_store();
-    atomic_fetch_add(&now, 60 * MINUTE);
+    write_all(MINUTE);
     open_and_look("/store");
 }
 
 static void a_base_that_expired_before_a_salvage_is_there_for_operands_of_the_log(void **state)
 {
     (void)state;
-    write_base();
-    write_filler();
-    assert_ok(nacre_merge(collection, text("k"), text("+"), NULL));
-    kill_store();
-    atomic_fetch_add(&now, 60 * MINUTE);
+    write_all(MINUTE);
+    assert_ok(nacre_salvage_copy("/store", "/copy", &options, NULL));
+    open_and_look("/copy");
+}
+
+static void a_recovery_filters_nothing_that_operands_of_the_log_lie_on(void **state)
+{
+    (void)state;
+    write_all(0);
+    open_and_look("/store");
+}
+
+static void a_salvage_filters_nothing_that_operands_of_the_log_lie_on(void **state)
+{
+    (void)state;
+    write_all(0);
     assert_ok(nacre_salvage_copy("/store", "/copy", &options, NULL));
     open_and_look("/copy");
 }
@@ -125,6 +157,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_base_that_expired_before_a_salvage_is_there_for_operands_of_the_log, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_recovery_filters_nothing_that_operands_of_the_log_lie_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_salvage_filters_nothing_that_operands_of_the_log_lie_on, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
