@@ -99,7 +99,9 @@ int segment_builder_create(struct segment_env *, const struct kind *, uint64_t i
 int segment_builder_add(struct segment_builder *, const struct entry *);
 int segment_builder_add_range(struct segment_builder *, const struct range_delete *); /* any order */
 int segment_builder_replaces(struct segment_builder *, nacre_slice groups);           /* of replaced.h, more of them */
-uint64_t segment_builder_bytes(const struct segment_builder *);                       /* so far */
+int segment_builder_reaches(struct segment_builder *, nacre_slice from,
+                            nacre_slice to);                    /* the keys that the words' reach is about */
+uint64_t segment_builder_bytes(const struct segment_builder *); /* so far */
 uint64_t segment_builder_entries(const struct segment_builder *);
 int segment_builder_finish(
     struct segment_builder *,

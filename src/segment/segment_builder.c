@@ -12,7 +12,8 @@ struct segment_builder {
     struct container_writer *segment, *index;
     void *builder;
     struct segment_properties properties;
-    struct buffer words; /* section COLL as of the begin; empty: there is none */
+    struct buffer words;    /* section COLL as of the begin; empty: there is none */
+    struct buffer from, to; /* words.h */
     struct buffer replaced;
     struct range_delete *ranges; /* their keys are owned */
     size_t range_count, range_capacity;
@@ -196,6 +197,12 @@ int segment_builder_replaces(struct segment_builder *b, nacre_slice groups)
     return buffer_append(&b->replaced, groups.data, groups.size);
 }
 
+int segment_builder_reaches(struct segment_builder *b, nacre_slice from, nacre_slice to)
+{
+    int status = set_key(&b->from, from);
+    return status == NACRE_OK ? set_key(&b->to, to) : status;
+}
+
 static int write_words(struct segment_builder *b)
 {
     struct segment_words words;
@@ -204,6 +211,8 @@ static int write_words(struct segment_builder *b)
         return NACRE_OK;
     (void)segment_words_decode(buffer_slice(&b->words), &words); /* our own */
     words.replaced = buffer_slice(&b->replaced);
+    words.from = buffer_slice(&b->from);
+    words.to = buffer_slice(&b->to);
     int status = segment_words_encode(&words, &section);
     if (status == NACRE_OK)
         status = container_write_section(b->segment, "COLL", buffer_slice(&section));
@@ -307,6 +316,8 @@ void segment_builder_abandon(struct segment_builder *b)
     memory_free(b->ranges);
     segment_properties_free(&b->properties);
     buffer_free(&b->words);
+    buffer_free(&b->from);
+    buffer_free(&b->to);
     buffer_free(&b->replaced);
     memory_free(b);
 }

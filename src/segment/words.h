@@ -13,6 +13,8 @@ struct segment_words {
     uint64_t default_ttl_ms, value_log_threshold;
     nacre_slice name, merge_operator, compaction_filter; /* empty: there is none */
     nacre_slice replaced; /* replaced.h; empty: nothing is, or it is of a version that does not say it */
+    nacre_slice from,
+        to; /* the reach is that of the keys [from, to) alone; empty: open. The others of a flush's segments may not be there */
 };
 
 int segment_words_encode(const struct segment_words *, struct buffer *out);
@@ -20,6 +22,7 @@ int segment_words_encode(const struct segment_words *, struct buffer *out);
 bool segment_words_decode(nacre_slice section, struct segment_words *);
 /* Those of an open segment, as long as it is open. False: it is of an older version, or they are damaged. */
 bool segment_words_of(struct container *, struct segment_words *);
-/* The reach of an open segment; of one without words, its greatest sequence. */
+bool segment_words_are_of_all(const struct segment_words *); /* keys */
+/* The reach of an open segment, whose flush is done; of one without words, its greatest sequence. */
 uint64_t segment_reach(const struct segment *);
 #endif

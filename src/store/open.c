@@ -455,7 +455,7 @@ static int leave_damaged_log(nacre_store *store)
 }
 
 /* Everything after the lock, for writing. */
-static int open_for_writing(nacre_store *store, bool present, bool salvage)
+static int open_for_writing(nacre_store *store, bool present, bool salvage, bool stays_behind)
 {
     struct manifest_state state = { 0 };
     uint64_t at = clock_monotonic_ns();
@@ -502,6 +502,8 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
         goto done; /* what a salvage has lost may yet be wanted from the value files: they stay */
     }
     atomic_store_explicit(&store->log_open, true, memory_order_release);
+    /* Release: memtables show the operands of the log. */
+    atomic_store_explicit(&store->behind, stays_behind, memory_order_release);
     (void)event_phase(store, "log", at);
     event_recovered(store);
     if (store->recovery.damaged_regions && (status = leave_damaged_log(store)) != NACRE_OK) {
@@ -623,11 +625,8 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
     return status;
 }
 
-int store_open(const char *path, const nacre_options *options, nacre_store **store)
+static int open_writer(const char *path, const nacre_options *options, bool stays_behind, nacre_store **store)
 {
-    if (options->read_only) {
-        return try_read_only(path, options, store);
-    }
     nacre_store *s = NULL;
     bool present = false;
     int status = new_store(path, options, &s);
@@ -645,7 +644,8 @@ int store_open(const char *path, const nacre_options *options, nacre_store **sto
         status = look_at_directory(s, options, &present); /* again, now that nobody else writes */
     }
     if (status == NACRE_OK) {
-        status = open_for_writing(s, present, options->salvage);
+        atomic_store_explicit(&s->behind, true, memory_order_relaxed);
+        status = open_for_writing(s, present, options->salvage, stays_behind);
     }
     if (status != NACRE_OK) {
         free_store(s);
@@ -653,6 +653,16 @@ int store_open(const char *path, const nacre_options *options, nacre_store **sto
     }
     *store = s;
     return NACRE_OK;
+}
+
+int store_open(const char *path, const nacre_options *options, nacre_store **store)
+{
+    return options->read_only ? try_read_only(path, options, store) : open_writer(path, options, false, store);
+}
+
+int store_open_behind(const char *path, const nacre_options *options, nacre_store **store)
+{
+    return open_writer(path, options, true, store);
 }
 
 static int check_handles(nacre_store *store)

@@ -117,6 +117,10 @@ int salvage_name_collections(struct salvage *);
 int salvage_miss_operator(struct salvage *, struct manifest_collection *, const struct salvaged_segment *);
 /* All of the collection's writes up to it are in segments. */
 uint64_t salvage_reach(const struct salvage *, uint32_t collection);
+/* Whether those of the key up to the sequence are, by a segment that says so of its own keys only. *next: where these end, or, where none is about the key, the next ones begin;
+   empty: nowhere. */
+bool salvage_reaches(const struct salvage *, uint32_t collection, uint64_t sequence, nacre_slice key,
+                     nacre_slice *next);
 /* ---- what segments say of those that they replace (salvage_replaced.c) ---- */
 /* Sorts out what is said; once all segments are there. Where a segment that replaced others is damaged, or does not say which, its keys are noted as unordered. */
 int salvage_find_replaced(struct salvage *);
@@ -151,8 +155,9 @@ int salvage_note_write(struct salvage *, uint32_t collection, nacre_slice key);
 int salvage_find_stale_values(struct salvage *); /* once the log is there */
 void salvage_free_lost(struct lost_values *);
 /* ---- the log (salvage_log.c) ---- */
-int salvage_note_log_collections(struct salvage *); /* of which nothing else is left */
-int salvage_log(struct salvage *);                  /* into the new store, which is open */
+int salvage_note_log_collections(struct salvage *);     /* of which nothing else is left */
+int salvage_log(struct salvage *);                      /* into the new store, which is open */
+wal_position salvage_log_begin(const struct salvage *); /* from where on the manifest wants it */
 /* ---- what may have come back (salvage_stale.c) ---- */
 int salvage_note_lost(struct salvage *, const struct salvaged_segment *, const struct lost_part *);
 int salvage_note_unordered(struct salvage *, const struct salvaged_segment *);

@@ -98,7 +98,7 @@ static int open_copy(struct salvage *s, bool read_only)
     options.error_if_missing = true;
     options.read_only = read_only;
     options.durability = NACRE_OS;
-    return store_open(s->to, &options, &s->store);
+    return read_only ? store_open(s->to, &options, &s->store) : store_open_behind(s->to, &options, &s->store);
 }
 
 /* Before the store has a merge: that may settle sequences, by which stale keys are told. */

@@ -2,7 +2,7 @@
    write of the copy, of those operations that its segments do not have.
 
    What segments have is told by the collection's log position; where the manifest is not whole, by sequences: flushes go in the order of writes, and segments say how
-   far they had come (segment/words.h). An ingest had all flushed that was older than it and lay between its keys. Values in value files are read and written as values again. One thread. */
+   far they had come, each of a flush that makes several for its own keys (segment/words.h). An ingest had all flushed that was older than it and lay between its keys. Values in value files are read and written as values again. One thread. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/status.h"
@@ -162,6 +162,36 @@ static nacre_collection *find_collection(nacre_store *store, uint32_t id)
     return c;
 }
 
+/* What of a range delete is not in segments. */
+static int add_range_op(struct log_copy *copy, nacre_collection *c, const struct batch_op *op, uint64_t sequence)
+{
+    struct batch_op part = *op;
+    int status = NACRE_OK;
+    bool over = false;
+    while (status == NACRE_OK && !over) {
+        nacre_slice next;
+        bool there = salvage_reaches(copy->salvage, op->collection, sequence, part.key, &next);
+        over = next.size == 0 || (op->value.size && slice_compare(next, op->value) >= 0);
+        part.value = over ? op->value : next;
+        status = there ? NACRE_OK : add_op(copy, c, &part);
+        part.key = next;
+    }
+    return status;
+}
+
+/* The collection's segments, as far as they are of all its keys, do not have it. */
+static int add_missing(struct log_copy *copy, nacre_collection *c, struct batch_op *op, uint64_t sequence)
+{
+    nacre_slice next;
+    if (copy->salvage->manifest.whole) {
+        return add_op(copy, c, op);
+    }
+    if (op->code == BATCH_DELETE_RANGE) {
+        return add_range_op(copy, c, op, sequence);
+    }
+    return salvage_reaches(copy->salvage, op->collection, sequence, op->key, &next) ? NACRE_OK : add_op(copy, c, op);
+}
+
 static int copy_op(struct log_copy *copy, struct batch_op *op, wal_position begin, uint64_t sequence)
 {
     struct salvage *s = copy->salvage;
@@ -178,7 +208,7 @@ static int copy_op(struct log_copy *copy, struct batch_op *op, wal_position begi
         return NACRE_OK;
     }
     int status = s->manifest.whole ? NACRE_OK : salvage_note_doubt(s, words, op->key);
-    return status == NACRE_OK ? add_op(copy, c, op) : status;
+    return status == NACRE_OK ? add_missing(copy, c, op, sequence) : status;
 }
 
 static int visit(void *context, wal_position begin, wal_position end, uint64_t sequence, nacre_slice payload)
@@ -211,13 +241,10 @@ static void note_damage(void *context, wal_position at, uint64_t bytes, const ch
     }
 }
 
-static wal_position least_position(const struct salvage *s)
+wal_position salvage_log_begin(const struct salvage *s)
 {
     const struct manifest_state *state = &s->manifest.state;
     wal_position floor = WAL_POSITION(state->next_log_file, 0), least = UINT64_MAX;
-    if (!s->manifest.whole) {
-        return 0;
-    }
     for (size_t i = 0; i < state->collection_count; i++) {
         wal_position position = state->collections[i].log_position;
         position = position > floor ? position : floor;
@@ -237,7 +264,7 @@ static int read_log(struct log_copy *copy)
     }
     struct wal_replay_options options = { .os = s->os,
                                           .directory = directory,
-                                          .from = least_position(s),
+                                          .from = s->manifest.whole ? salvage_log_begin(s) : 0,
                                           .clean_end = s->manifest.whole ? s->manifest.state.clean_log_end : 0,
                                           .salvage = true,
                                           .keep_all = true,

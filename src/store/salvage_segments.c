@@ -5,6 +5,7 @@
 #include "store/salvage.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "log/wal_directory.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,6 +389,70 @@ static int list_files(struct salvage *s, struct listing *list, bool *strays)
     return status;
 }
 
+/* ---- whether a manifest that reads as whole is ---- */
+
+static bool misses_segments(const struct salvage *s, const struct listing *list)
+{
+    const struct manifest_state *state = &s->manifest.state;
+    for (size_t i = 0; i < state->collection_count; i++) {
+        const struct manifest_collection *c = &state->collections[i];
+        for (size_t j = 0; j < c->piece_count; j++) {
+            const uint64_t id = c->pieces[j].properties.id;
+            if (!list->count || !bsearch(&id, list->ids, list->count, sizeof id, compare_ids)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* A bulk load is there, and was given its sequence, after all that the manifest tells of. */
+static bool misses_loads(const struct salvage *s, const struct listing *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (given_find(&s->given, list->ids[i]) > s->manifest.state.last_sequence && !is_named(s, list->ids[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The log begins behind what the manifest would have of it. */
+static int look_at_log(const struct salvage *s, bool *misses)
+{
+    char directory[OS_PATH_MAX];
+    struct wal_numbers logs;
+    int status = os_path(directory, s->path, "log");
+    if (status == NACRE_OK && (status = wal_list(s->os, directory, &logs)) == NACRE_OK) {
+        *misses = logs.count && logs.numbers[0] > WAL_FILE(salvage_log_begin(s));
+        wal_numbers_free(&logs);
+    }
+    return status == NACRE_NO_MEMORY ? status : NACRE_OK;
+}
+
+/* The manifest of a store that was not closed may end anywhere: cut there, it reads as whole. But what an edit adds is on the disk before the edit, and what the edit makes superfluous
+   goes after it. So segments that no edit names are of lost edits where others that are named are gone, or the log of before is, or where they were given a sequence that is newer than all edits. */
+static int distrust_manifest(struct salvage *s, struct listing *list, bool *strays)
+{
+    bool cut = misses_segments(s, list) || misses_loads(s, list);
+    int status = cut ? NACRE_OK : look_at_log(s, &cut);
+    if (status != NACRE_OK || !cut) {
+        return status;
+    }
+    manifest_salvaged_free(&s->manifest);
+    (void)fail(NACRE_CORRUPT,
+               "the manifest ends early: some of what it names is gone, and segments that it does not name are there");
+    status = manifest_salvage_edits(s->os, s->path, &s->manifest);
+    if (status == NACRE_OK) {
+        status = salvage_report_damage(s, "manifest", NULL, NULL, s->manifest.detail);
+    }
+    if (status == NACRE_OK) {
+        memory_free(list->ids);
+        status = list_files(s, list, strays);
+    }
+    return status;
+}
+
 /* Its keys may show older versions where they belong. */
 static int report_homeless(struct salvage *s, struct salvaged_segment *segment)
 {
@@ -514,6 +579,9 @@ int salvage_segments(struct salvage *s)
     struct listing list;
     bool strays = false;
     int status = list_files(s, &list, &strays);
+    if (status == NACRE_OK && !s->manifest.detail[0] && strays) {
+        status = distrust_manifest(s, &list, &strays);
+    }
     if (s->manifest.detail[0] && strays) {
         s->manifest.whole = false; /* what named these is among what cannot be read */
     }

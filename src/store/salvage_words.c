@@ -75,11 +75,36 @@ uint64_t salvage_reach(const struct salvage *s, uint32_t collection)
         struct segment_words words;
         if (segment->collection == collection && segment->how != SALVAGED_LEFT_OUT) {
             uint64_t own = segment->given ? 0 : segment->properties.greatest_sequence;
-            own = salvage_words_of(segment, &words) ? words.reach : own;
+            if (salvage_words_of(segment, &words)) {
+                own = segment_words_are_of_all(&words) ? words.reach : 0;
+            }
             reach = own > reach ? own : reach;
         }
     }
     return reach;
+}
+
+bool salvage_reaches(const struct salvage *s, uint32_t collection, uint64_t sequence, nacre_slice key,
+                     nacre_slice *next)
+{
+    *next = slice_of("", 0);
+    for (size_t i = 0; i < s->segment_count; i++) {
+        const struct salvaged_segment *segment = &s->segments[i];
+        struct segment_words words;
+        if (segment->collection != collection || segment->how == SALVAGED_LEFT_OUT ||
+            !salvage_words_of(segment, &words) || words.reach < sequence || segment_words_are_of_all(&words) ||
+            (words.to.size && slice_compare(words.to, key) <= 0)) {
+            continue;
+        }
+        if (slice_compare(words.from, key) <= 0) {
+            *next = words.to;
+            return true;
+        }
+        if (next->size == 0 || slice_compare(words.from, *next) < 0) {
+            *next = words.from;
+        }
+    }
+    return false;
 }
 
 /* ---- names ---- */

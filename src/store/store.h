@@ -182,6 +182,7 @@ struct nacre_store {
     struct value_log *values;
     struct wal *wal;       /* NULL while recovering and in read-only openings */
     _Atomic bool log_open; /* wal is there: for the housekeeper */
+    _Atomic bool behind;   /* writes of before this opening are still to come: of the log, or of a salvage */
     struct block_cache *cache;
     struct chunk_pool *chunks;
     struct segment_env segments;
@@ -427,6 +428,8 @@ void store_end_filtered(void *context);
 
 /* ---- life (open.c, recovery.c, collection.c) ---- */
 int store_open(const char *path, const nacre_options *, nacre_store **);
+/* For writing what another store had written, with its clocks: nothing that expired meanwhile goes, as operands may need it. */
+int store_open_behind(const char *path, const nacre_options *, nacre_store **);
 int store_close(nacre_store *);
 void store_apply_tuning(nacre_store *); /* tuning values -> limits, trees, cache */
 int store_make_parts(nacre_store *);

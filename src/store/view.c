@@ -189,12 +189,21 @@ void views_free_retired(nacre_store *store)
     pthread_mutex_unlock(&store->retire_lock);
 }
 
+static bool is_behind(const nacre_store *store)
+{
+    /* Acquire: pairs with open_for_writing. */
+    return atomic_load_explicit(&store->behind, memory_order_acquire);
+}
+
 uint64_t view_oldest_operand(void *context, void *owner)
 {
     const nacre_store *store = context;
     uint64_t oldest = SEQUENCE_MAX;
     if (store->read_only) {
         return oldest; /* merges are the writer's */
+    }
+    if (is_behind(store)) {
+        return 0;
     }
     urcu_bp_read_lock();
     const struct view *view = view_of(owner);
@@ -219,9 +228,12 @@ static size_t count_newer_runs(const struct version *v, const struct version *ba
 
 bool view_has_operands(void *context, void *owner, const struct version *base, nacre_slice key)
 {
-    (void)context;
+    const nacre_store *store = context;
     const struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size), .snapshot = SEQUENCE_MAX };
     bool found = false, operand = false;
+    if (is_behind(store)) {
+        return true; /* one may come */
+    }
     urcu_bp_read_lock();
     const struct view *view = view_of(owner);
     for (uint32_t i = 0; i < view->table_count && !found; i++) {

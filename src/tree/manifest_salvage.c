@@ -221,22 +221,12 @@ static int take_parts(const nacre_os *os, const char *store_path, const struct g
     return status;
 }
 
-int manifest_salvage(const nacre_os *os, const char *store_path, struct manifest_salvaged *s)
+int manifest_salvage_edits(const nacre_os *os, const char *store_path, struct manifest_salvaged *s)
 {
-    struct manifest_read read;
     struct generations list = { .status = NACRE_OK };
     *s = (struct manifest_salvaged){ 0 };
-    int status = manifest_load(os, store_path, &s->state, &read);
-    if (status == NACRE_OK) {
-        s->whole = s->any = true;
-        return NACRE_OK;
-    }
-    if (status == NACRE_NO_MEMORY || status == NACRE_UNSUPPORTED) {
-        return status;
-    }
-    s->state = (struct manifest_state){ 0 };
     (void)snprintf(s->detail, sizeof s->detail, "%s", fail_detail());
-    status = list_generations(os, store_path, &list);
+    int status = list_generations(os, store_path, &list);
     if (status == NACRE_OK) {
         status = take_parts(os, store_path, &list, s);
     }
@@ -245,6 +235,19 @@ int manifest_salvage(const nacre_os *os, const char *store_path, struct manifest
         manifest_salvaged_free(s);
     }
     return status;
+}
+
+int manifest_salvage(const nacre_os *os, const char *store_path, struct manifest_salvaged *s)
+{
+    struct manifest_read read;
+    *s = (struct manifest_salvaged){ 0 };
+    int status = manifest_load(os, store_path, &s->state, &read);
+    if (status == NACRE_OK) {
+        s->whole = s->any = true;
+        return NACRE_OK;
+    }
+    bool fatal = status == NACRE_NO_MEMORY || status == NACRE_UNSUPPORTED;
+    return fatal ? status : manifest_salvage_edits(os, store_path, s);
 }
 
 void manifest_salvaged_free(struct manifest_salvaged *s)

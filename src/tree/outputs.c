@@ -123,6 +123,9 @@ static int end_segment(struct writer *w, nacre_slice to)
     if (status == NACRE_OK && w->builder) {
         status = say_replaced(w, from, to);
     }
+    if (status == NACRE_OK && w->builder && w->job->input_count == 0) {
+        status = segment_builder_reaches(w->builder, from, to); /* of a flush: the next one may never come */
+    }
     if (status != NACRE_OK || !w->builder) {
         return status;
     }

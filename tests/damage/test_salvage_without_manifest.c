@@ -473,6 +473,15 @@ static unsigned segments(void)
     return count;
 }
 
+/* Files go a moment after their last user has let go of them. */
+static void wait_for_segments(unsigned count)
+{
+    for (int i = 0; i < 1000 && segments() != count; i++) {
+        usleep(10 * 1000);
+    }
+    assert_int_equal(segments(), count);
+}
+
 static void flush_pair(const char *key, const char *value)
 {
     put_one("a", value);
@@ -566,7 +575,7 @@ static void segments_that_wait_for_their_removal_are_not_read(void **state)
             assert_ok(nacre_flush(collection));
             assert_ok(nacre_compact(collection, text(""), text("")));
         }
-        assert_int_equal(segments(), 2);
+        wait_for_segments(2);
         nacre_os *killed = os_memory_create();
         assert_int_equal(os_memory_copy_tree(killed, disk), NACRE_OK);
         nacre_cursor_close(cursor);
@@ -628,6 +637,159 @@ static void what_a_damaged_segment_may_have_replaced_is_named(void **state)
 
 #define in_memory(test) cmocka_unit_test_setup_teardown(test, make_disk, free_disk)
 
+/* ---- manifests that end early ---- */
+
+static char manifest_path[96];
+
+static void note_manifest(void *context, const char *name)
+{
+    (void)context;
+    snprintf(manifest_path, sizeof manifest_path, "/store/manifest/%s", name);
+}
+
+static uint64_t manifest_bytes(void)
+{
+    nacre_file *file;
+    uint64_t bytes = 0;
+    assert_int_equal(disk->list(disk->context, "/store/manifest", note_manifest, NULL), NACRE_OK);
+    assert_int_equal(disk->open(disk->context, manifest_path, NACRE_FILE_READ, &file), NACRE_OK);
+    assert_int_equal(disk->size(file, &bytes), NACRE_OK);
+    disk->close(file);
+    return bytes;
+}
+
+/* To whoever reads it, it ends as that of a killed store may. */
+static void kill_and_cut_manifest(uint64_t bytes)
+{
+    kill_and_close();
+    assert_int_equal(os_memory_resize(disk, manifest_path, bytes), NACRE_OK);
+    salvage_things();
+    assert_reported("\"manifest\":{\"state\":\"damaged\"");
+}
+
+static void segments_behind_the_end_of_a_cut_manifest_take_the_place_of_those_that_are_gone(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("a", "older");
+    assert_ok(nacre_flush(collection));
+    uint64_t bytes = manifest_bytes();
+    put_one("a", "newer");
+    put_one("b", "kept");
+    assert_ok(nacre_compact(collection, text(""), text("")));
+    wait_for_segments(1);
+    kill_and_cut_manifest(bytes);
+    assert_value("a", "newer");
+    assert_value("b", "kept");
+    close_store();
+}
+
+static void segments_behind_the_end_of_a_cut_manifest_are_found_where_the_log_is_gone(void **state)
+{
+    (void)state;
+    static char large[100000];
+    memset(large, 'l', sizeof large - 1);
+    open_with(NULL);
+    assert_ok(nacre_tune(store, "log_file_bytes", "65536"));
+    close_store();
+    assert_ok(nacre_open("/store", &options, &store));
+    assert_ok(nacre_collection_open(store, "things", &collection));
+    uint64_t bytes = manifest_bytes();
+    for (int i = 0; i < 3; i++) {
+        put_one("a", large);
+        put_one("b", "kept");
+        assert_ok(nacre_flush(collection));
+        assert_ok(nacre_prune_log(store));
+    }
+    kill_and_cut_manifest(bytes);
+    assert_value("a", large);
+    assert_value("b", "kept");
+    close_store();
+}
+
+static void a_bulk_load_behind_the_end_of_a_cut_manifest_is_kept(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    put_one("c", "kept");
+    uint64_t bytes = manifest_bytes();
+    ingest("a", "b", "kept");
+    kill_and_cut_manifest(bytes);
+    assert_value("a", "kept");
+    assert_value("b", "kept");
+    assert_value("c", "kept");
+    close_store();
+}
+
+/* ---- flushes that were cut off ---- */
+
+#define CUT_KEYS 240
+
+static nacre_slice cut_key(unsigned i)
+{
+    static char key[16];
+    snprintf(key, sizeof key, "k%03u", i);
+    return text(key);
+}
+
+/* Enough for several segments: puts, some in place of older ones or deleted, and operands over some of them. */
+static void write_for_cut(void)
+{
+    char value[200];
+    memset(value, 'v', sizeof value - 1);
+    value[sizeof value - 1] = 0;
+    for (unsigned i = 0; i < CUT_KEYS; i += 3) {
+        assert_ok(nacre_put(collection, cut_key(i), text("older"), NULL));
+    }
+    assert_ok(nacre_flush(collection));
+    for (unsigned i = 0; i < CUT_KEYS; i++) {
+        assert_ok(nacre_put(collection, cut_key(i), text(value), NULL));
+    }
+    assert_ok(nacre_delete_range(collection, text("k020"), text("k200"), NULL));
+    for (unsigned i = 0; i < CUT_KEYS; i += 2) {
+        assert_ok(nacre_merge(collection, cut_key(i), text(value), NULL));
+    }
+    assert_ok(nacre_sync(store));
+}
+
+static size_t cut_size(unsigned i)
+{
+    return (i < 20 || i >= 200 ? 199u : 0u) + (i % 2 == 0 ? 199u : 0u);
+}
+
+/* Some of its segments are there, and say how far the log is in segments: but for their own keys alone. */
+static void a_flush_that_was_cut_off_leaves_the_other_keys_to_the_log(void **state)
+{
+    (void)state;
+    nacre_collection_options how = NACRE_COLLECTION_OPTIONS_INIT;
+    how.merge_operator = "append";
+    bool over = false;
+    for (uint64_t calls = 1; !over; calls += 2) {
+        remake_disk();
+        open_with(&how);
+        assert_ok(nacre_tune(store, "segment_bytes", "16384"));
+        write_for_cut();
+        os_memory_cut_at(disk, os_memory_calls(disk) + calls);
+        over = nacre_flush(collection) == NACRE_OK;
+        nacre_collection_close(collection);
+        (void)nacre_close(store);
+        os_memory_restart(disk, calls);
+        lose_manifest();
+        salvage_things();
+        for (unsigned i = 0; i < CUT_KEYS; i++) {
+            nacre_value value = { { "", 0 }, NULL };
+            int status = nacre_get(collection, cut_key(i), NULL, &value);
+            if (status != (cut_size(i) ? NACRE_OK : NACRE_NOT_FOUND) || value.slice.size != cut_size(i)) {
+                fprintf(stderr, "cut at call %llu: key %u has %zu bytes, not %zu\n", (unsigned long long)calls, i,
+                        value.slice.size, cut_size(i));
+                fail();
+            }
+            nacre_value_release(&value);
+        }
+        close_store();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +803,10 @@ int main(void)
         in_memory(a_damaged_ingest_keeps_its_place),
         in_memory(a_collection_keeps_its_name_and_its_operator),
         in_memory(what_expires_later_is_not_dropped),
+        in_memory(segments_behind_the_end_of_a_cut_manifest_take_the_place_of_those_that_are_gone),
+        in_memory(segments_behind_the_end_of_a_cut_manifest_are_found_where_the_log_is_gone),
+        in_memory(a_bulk_load_behind_the_end_of_a_cut_manifest_is_kept),
+        in_memory(a_flush_that_was_cut_off_leaves_the_other_keys_to_the_log),
         in_memory(operands_in_segments_are_not_counted_again),
         in_memory(the_loss_of_an_operator_is_said_and_can_be_made_good),
         in_memory(of_two_collections_of_one_name_the_newer_one_has_it),
