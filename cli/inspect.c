@@ -122,10 +122,17 @@ static int print_salvaged(const struct arguments *arguments, const char *text)
         }
     }
     json_int_t left = json_integer_value(json_object_get(json_object_get(report, "segments"), "damaged"));
+    json_int_t lost = json_integer_value(json_object_get(json_object_get(report, "log"), "damaged_regions"));
     json_decref(report);
-    return left ? complain("salvage: %lld damaged places are left in segments; keys outside of them can be read, and "
-                           "`nacre salvage %s --to NEW` copies what can be read",
-                           (long long)left, arguments->items[0])
+    if (left) {
+        return complain(
+            "salvage: %lld damaged places in the log, which lost what stood there, and %lld that are left in "
+            "segments; keys outside of them can be read, and `nacre salvage %s --to NEW` copies what can be "
+            "read",
+            (long long)lost, (long long)left, arguments->items[0]);
+    }
+    return lost ? complain("salvage: %lld damaged places in the log: what stood there is lost, the rest is kept",
+                           (long long)lost)
                 : RESULT_OK;
 }
 

@@ -22,6 +22,9 @@ int session_open(struct session *, const struct arguments *, enum session_access
 /* The same with a path of its own and no collection. */
 int session_open_path(struct session *, const struct arguments *, const char *path, enum session_access,
                       nacre_durability);
+/* Opens the store for reading and makes the call on it. Beside a writer an opening may lose the files that it shows: where the call says NACRE_BUSY, it
+   is made again on a new opening, which shows newer ones. Says what is wrong. */
+int session_read(const struct arguments *, int (*call)(nacre_store *, void *context), void *context);
 /* Closes what is open. Returns `result`, or RESULT_ERROR where closing fails. */
 int session_close(struct session *, int result);
 

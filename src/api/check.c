@@ -104,7 +104,7 @@ int check_put(const nacre_collection *collection, nacre_slice key, nacre_slice v
     }
     return !collection->kind->holds_vectors
                ? NACRE_OK
-               : fail(NACRE_INVALID, "collection '%s' holds vectors: a put needs one (nacre_put_vector)",
+               : fail(NACRE_INVALID, "collection '%s' holds vectors: a put needs one",
                       collection->name);
 }
 

@@ -32,15 +32,24 @@ static void share_memory(nacre_store *store)
     atomic_store_explicit(&store->limits.memtable_share, memtables, memory_order_relaxed);
     atomic_store_explicit(&store->limits.seal_share, seal, memory_order_relaxed);
     atomic_store_explicit(&store->limits.cache_share, cache, memory_order_relaxed);
+    tuning_note_worked_out(&store->tuning, TUNING_seal_bytes, seal);
+    tuning_note_worked_out(&store->tuning, TUNING_cache_bytes, cache);
     if (store->chunks) {
         chunk_pool_set_keep(store->chunks, 2 * seal);
     }
     budget_share(store);
 }
 
+static uint64_t log_file_bytes(const nacre_store *store)
+{
+    uint64_t chosen = store->log_limit / 128;
+    chosen = chosen < MIB ? MIB : chosen > 8 * MIB ? 8 * MIB : chosen;
+    return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
+}
+
 void store_apply_tuning(nacre_store *store)
 {
-    const struct tuning *t = &store->tuning;
+    struct tuning *t = &store->tuning;
     pthread_mutex_lock(&store->tuning.lock);
     share_memory(store);
     atomic_store_explicit(&store->limits.seal_vector_bytes,
@@ -55,7 +64,10 @@ void store_apply_tuning(nacre_store *store)
     atomic_store(&trees->tier_runs, tuning_get(t, TUNING_tier_runs));
     atomic_store(&trees->runs_most, tuning_get(t, TUNING_runs_most));
     uint64_t large = store->memory_budget < 1024 * MIB ? 2 * store->memory_budget : 2048 * MIB;
-    atomic_store(&trees->run_segment_bytes, choose(tuning_get(t, TUNING_run_segment_bytes), large));
+    uint64_t run_segment = choose(tuning_get(t, TUNING_run_segment_bytes), large);
+    atomic_store(&trees->run_segment_bytes, run_segment);
+    tuning_note_worked_out(t, TUNING_run_segment_bytes, run_segment);
+    tuning_note_worked_out(t, TUNING_log_file_bytes, log_file_bytes(store));
     atomic_store(&trees->learned_index, (uint8_t)tuning_get(t, TUNING_learned_index));
     atomic_store(&trees->index_memory_bytes, store->memory_budget / 4 * 3);
     atomic_store(&trees->block_bytes, tuning_get(t, TUNING_block_bytes));
@@ -409,13 +421,6 @@ int store_make_collections(nacre_store *store, const struct manifest_state *stat
         }
     }
     return status;
-}
-
-static uint64_t log_file_bytes(const nacre_store *store)
-{
-    uint64_t chosen = store->log_limit / 128;
-    chosen = chosen < MIB ? MIB : chosen > 8 * MIB ? 8 * MIB : chosen;
-    return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
 }
 
 /* Where the disk is so busy that the next file comes late: but not beyond what is set, nor so large that the log's limit is a few files. */
