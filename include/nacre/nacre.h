@@ -369,7 +369,8 @@ typedef struct nacre_options {
    Returns: NACRE_NOT_FOUND (error_if_missing or read_only, and no store), NACRE_EXISTS (error_if_exists),
    NACRE_INVALID (not a store and not empty), NACRE_LOCKED (open for writing elsewhere; the detail names the holder),
    NACRE_BUSY (read_only, and the writer was ahead of every try), NACRE_UNSUPPORTED (written by a newer version),
-   NACRE_CORRUPT, NACRE_IO, NACRE_NO_SPACE.
+   NACRE_CORRUPT, NACRE_IO, NACRE_NO_SPACE (not 64 KiB for the log; where there is that, but not room for two log files,
+   the store is open in the state NACRE_STATE_READ_ONLY, and takes deletes).
    Ownership: nacre_close. options, the logger struct and path are copied; what logger->context and os point to must
    live until nacre_close.
    Threads: any. */

@@ -6,6 +6,7 @@
 #include "store/autotune.h"
 #include "store/event.h"
 #include "store/values.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MIB             (UINT64_C(1) << 20)
@@ -438,12 +439,25 @@ static int open_log(nacre_store *store, const struct manifest_state *state)
                                    .file_bytes_most = log_file_bytes_most(store),
                                    .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
                                    .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0,
+                                   .save_space = atomic_load_explicit(&store->space_low, memory_order_relaxed),
                                    .before_sync = store_sync_values,
                                    .before_sync_context = store,
                                    .sync_times = &store->latencies->shards[0][LATENCY_log_sync] };
     uint32_t first =
         store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
     return wal_open(&options, first + 1, &store->wal);
+}
+
+/* A store that was opened on a full disk is as one whose disk got full: what frees space goes on. */
+static void look_for_room(nacre_store *store)
+{
+    char reason[OS_PATH_MAX + 128];
+    if (wal_saves_space(store->wal)) {
+        (void)snprintf(reason, sizeof reason,
+                       "%s: the disk is full: there was no room for two log files of %llu bytes when it was opened",
+                       store->path, (unsigned long long)log_file_bytes(store));
+        store_set_state(store, NACRE_STATE_READ_ONLY, NACRE_NO_SPACE, reason);
+    }
 }
 
 static int flush_one(nacre_collection *collection, void *context)
@@ -509,6 +523,7 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage)
     atomic_store_explicit(&store->log_open, true, memory_order_release);
     (void)event_phase(store, "log", at);
     event_recovered(store);
+    look_for_room(store);
     if (store->recovery.damaged_regions && (status = leave_damaged_log(store)) != NACRE_OK) {
         goto done;
     }
@@ -628,11 +643,9 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
     return status;
 }
 
-int store_open(const char *path, const nacre_options *options, nacre_store **store)
+/* *gave_up: the disk was full, and the reserve has made some room. */
+static int open_writer(const char *path, const nacre_options *options, nacre_store **store, bool *gave_up)
 {
-    if (options->read_only) {
-        return try_read_only(path, options, store);
-    }
     nacre_store *s = NULL;
     bool present = false;
     int status = new_store(path, options, &s);
@@ -651,6 +664,7 @@ int store_open(const char *path, const nacre_options *options, nacre_store **sto
     }
     if (status == NACRE_OK) {
         status = open_for_writing(s, present, options->salvage);
+        *gave_up = status == NACRE_NO_SPACE && reserve_give_up(s);
     }
     if (status != NACRE_OK) {
         free_store(s);
@@ -658,6 +672,16 @@ int store_open(const char *path, const nacre_options *options, nacre_store **sto
     }
     *store = s;
     return NACRE_OK;
+}
+
+int store_open(const char *path, const nacre_options *options, nacre_store **store)
+{
+    bool gave_up = false;
+    if (options->read_only) {
+        return try_read_only(path, options, store);
+    }
+    int status = open_writer(path, options, store, &gave_up);
+    return gave_up ? open_writer(path, options, store, &gave_up) : status;
 }
 
 static int check_handles(nacre_store *store)

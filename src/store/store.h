@@ -280,7 +280,7 @@ int store_resume(nacre_store *);
 
 /* ---- the disk's reserve (reserve.c) ---- */
 void reserve_make(nacre_store *);    /* as the tuning says, where there is room; best effort */
-void reserve_give_up(nacre_store *); /* the disk is full */
+bool reserve_give_up(nacre_store *); /* the disk is full; whether there was one */
 void store_fail_log(nacre_store *, int cause,
                     const char *reason);      /* a log sync failed: read-only, and nobody waits for what cannot come */
 int store_check_process(const nacre_store *); /* NACRE_INVALID in a forked child */
