@@ -127,6 +127,12 @@ static bool lost_current(const char *path, int status)
            access(name, F_OK) != 0 && store_parts_are_in(path);
 }
 
+int session_complain(const struct arguments *arguments, const char *path, int status)
+{
+    return lost_current(path, status) ? complain_salvage(arguments->command->name, path, status)
+                                      : complain_status(arguments->command->name, status);
+}
+
 int session_open_path(struct session *session, const struct arguments *arguments, const char *path,
                       enum session_access access, nacre_durability durability)
 {
@@ -141,10 +147,7 @@ int session_open_path(struct session *session, const struct arguments *arguments
         nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
         status = nacre_open(path, &options, &session->store);
     }
-    if (status != NACRE_OK && lost_current(path, status)) {
-        return complain_salvage(arguments->command->name, path, status);
-    }
-    return status == NACRE_OK ? RESULT_OK : complain_status(arguments->command->name, status);
+    return status == NACRE_OK ? RESULT_OK : session_complain(arguments, path, status);
 }
 
 int session_open(struct session *session, const struct arguments *arguments, enum session_access access,

@@ -1282,6 +1282,16 @@ typedef struct nacre_verify_report {
    Threads: any. */
 NACRE_API int nacre_verify(nacre_store *store, nacre_verify_report *report);
 
+/* The same for a store that is not open here, also one that damage keeps from opening: each segment, value file and log file that is
+   missing or damaged is named, and all others are checked. Works beside a writer. Without CURRENT or manifest nothing tells what should be there.
+   path: the store's directory. options: os, logger, hooks and budgets count; NULL for defaults.
+   report: as for nacre_verify.
+   Returns: NACRE_CORRUPT (damage was found; the report is filled, but where CURRENT or the manifest is damaged: then `damaged` is 0 and
+   nacre_last_error tells), NACRE_NOT_FOUND (no store), NACRE_INVALID (not a store), NACRE_BUSY, NACRE_UNSUPPORTED, NACRE_IO.
+   Ownership: nacre_free(report->damage), which is NULL where nothing was found.
+   Threads: any. */
+NACRE_API int nacre_verify_path(const char *path, const nacre_options *options, nacre_verify_report *report);
+
 /* Repairs the log of a store that is not open: a log file damaged in the middle is set aside as *.corrupt, the records
    before and behind the damage are kept, and the store opens afterwards. Damaged segments are reported and stay as
    they are; a damaged manifest still fails the call.

@@ -370,21 +370,23 @@ int store_make_parts(nacre_store *store)
         status = store_open_values(store);
     }
     status = status == NACRE_OK ? gone_list_create(&store->gone) : status;
-    store->segments = (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
-                                            .logger = store->logger,
-                                            .directory = store->segments_path,
-                                            .cache = store->cache,
-                                            .buffer_bytes = budget_buffer_bytes(store),
-                                            .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
-                                            .values = store->values,
-                                            .reap = store_reap,
-                                            .reap_context = store,
-                                            .gone = store->gone };
+    store->segments =
+        (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
+                              .logger = store->logger,
+                              .directory = store->segments_path,
+                              .cache = store->cache,
+                              .buffer_bytes = budget_buffer_bytes(store),
+                              .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
+                              .values = store->leaves_out ? NULL : store->values, /* some may be missing */
+                              .reap = store_reap,
+                              .reap_context = store,
+                              .gone = store->gone };
     store->trees = (struct tree_env){ .segments = &store->segments,
                                       .manifest = store->manifest,
                                       .logger = store->logger,
                                       .tuning = &store->tree_tuning,
                                       .context = store,
+                                      .leave_out = store_leave_out,
                                       .snapshots = store_snapshots,
                                       .sees = store_sees,
                                       .publish = view_publish,
@@ -588,6 +590,7 @@ static void free_store(nacre_store *store)
     memory_free(store->log_path);
     memory_free(store->latencies);
     memory_free(store->values_path);
+    buffer_free(&store->left_out);
     memory_free(store);
 }
 
@@ -621,7 +624,7 @@ static int new_store(const char *path, const nacre_options *options, nacre_store
     return NACRE_OK;
 }
 
-static int try_read_only(const char *path, const nacre_options *options, nacre_store **store)
+static int try_read_only(const char *path, const nacre_options *options, bool leaves_out, nacre_store **store)
 {
     int status = NACRE_OK;
     for (unsigned attempt = 0; attempt < READ_ONLY_TRIES; attempt++) {
@@ -630,6 +633,7 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
         if ((status = new_store(path, options, &s)) != NACRE_OK) {
             return status;
         }
+        s->leaves_out = leaves_out;
         if ((status = look_at_directory(s, options, &present)) == NACRE_OK && (status = reader_open(s)) == NACRE_OK) {
             *store = s;
             return NACRE_OK;
@@ -678,10 +682,30 @@ int store_open(const char *path, const nacre_options *options, nacre_store **sto
 {
     bool gave_up = false;
     if (options->read_only) {
-        return try_read_only(path, options, store);
+        return try_read_only(path, options, false, store);
     }
     int status = open_writer(path, options, store, &gave_up);
     return gave_up ? open_writer(path, options, store, &gave_up) : status;
+}
+
+static bool is_damage(int status)
+{
+    return status == NACRE_CORRUPT || status == NACRE_IO || status == NACRE_UNSUPPORTED;
+}
+
+bool store_leave_out(void *context, int status)
+{
+    nacre_store *store = context;
+    const char *detail = fail_detail();
+    return store->leaves_out && is_damage(status) &&
+           buffer_append(&store->left_out, detail, strlen(detail) + 1) == NACRE_OK;
+}
+
+int store_open_to_verify(const char *path, const nacre_options *options, nacre_store **store)
+{
+    int status = try_read_only(path, options, false, store);
+    /* Only then: beside a writer files that go look like damage, until a try meets none. */
+    return is_damage(status) ? try_read_only(path, options, true, store) : status;
 }
 
 static int check_handles(nacre_store *store)

@@ -171,6 +171,8 @@ struct nacre_store {
     nacre_file *lock_file;
     unsigned fork_generation;
     bool read_only;
+    bool leaves_out;        /* read-only, to be verified: damage does not end the opening, */
+    struct buffer left_out; /* and is kept here, in texts that end with a NUL. By who opens */
     nacre_durability durability;
     uint64_t memory_budget, log_limit;
     uint32_t background_threads, write_timeout_ms;
@@ -423,6 +425,10 @@ void store_end_filtered(void *context);
 
 /* ---- life (open.c, recovery.c, collection.c) ---- */
 int store_open(const char *path, const nacre_options *, nacre_store **);
+/* For reading, to be verified and closed: where damage ends a usual opening, without what is damaged. Not for reads: what is left out is not seen. */
+int store_open_to_verify(const char *path, const nacre_options *, nacre_store **);
+/* Whether the opening goes on without what failed so; keeps the detail. */
+bool store_leave_out(void *store, int status);
 int store_close(nacre_store *);
 void store_apply_tuning(nacre_store *); /* tuning values -> limits, trees, cache */
 int store_make_parts(nacre_store *);
