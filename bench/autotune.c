@@ -1,6 +1,7 @@
 /* A load that shifts, with the fixed defaults and with the autotuner in turn, in stores of their own: puts of random keys in bulk, random gets over
    compressed data that is larger than the block cache, gets and puts mixed, scans, and gets again. Prints what each phase did per second of processor time of the whole
    process, its merges included, medians of rounds; merges of one store are paused while the other is at work. Usage: bench_autotune DIRECTORY [rounds [name=value ...]]; the directory is new and stays; parameters are set in both. */
+#include "median.h"
 #include <nacre/nacre.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -156,18 +157,6 @@ static void close_arm(struct arm *arm, bool show)
     nacre_free(json);
     nacre_collection_close(arm->collection);
     must(nacre_close(arm->store), "close");
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, unsigned count)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return values[count / 2];
 }
 
 /* Phase by phase in both, so that what else the machine does meets both alike. */

@@ -8,6 +8,7 @@
    lookup: in one segment (its index stays in the nearest cache), and in segments taken at random. */
 #include "base/memory.h"
 #include "base/status.h"
+#include "median.h"
 #include "ordered/learned_index.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,11 +195,6 @@ static struct indexed index_segment(const struct keys *k, size_t first, size_t a
     return made;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
-}
-
 struct asked {
     nacre_slice key;
     uint32_t segment;
@@ -221,8 +217,7 @@ static void measure(const struct indexed *segments, const struct asked *asked, d
         }
     }
     for (unsigned side = 0; side < 1 + ERRORS; side++) {
-        qsort(times[side], ROUNDS, sizeof(double), compare_doubles);
-        medians[side] = times[side][ROUNDS / 2];
+        medians[side] = median(times[side], ROUNDS);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "log/wal.h"
+#include "median.h"
 #include "os/os.h"
 #include <fcntl.h>
 #include <pthread.h>
@@ -41,22 +42,13 @@ static void must_system(bool good, const char *what)
     }
 }
 
-static int by_value(const void *a, const void *b)
+static double least(const double *values, size_t count)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return values[count / 2];
-}
-
-static double least(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return values[0];
+    double result = values[0];
+    for (size_t i = 1; i < count; i++) {
+        result = values[i] < result ? values[i] : result;
+    }
+    return result;
 }
 
 static void remove_name(void *visitor, const char *name)

@@ -2,6 +2,7 @@
    Usage: bench_memtable_searches FILE [entries] [rounds]
    FILE has a key per line. All run in turn in each round; the medians of the rounds are printed. Tree and list must find the same. */
 #include "base/memory.h"
+#include "median.h"
 #include "memtable/chunk_pool.h"
 #include "memtable/memtable.h"
 #include "regex/regex.h"
@@ -89,18 +90,6 @@ static uint64_t count_by_list(struct memtable *table, struct automaton *automato
     while (memtable_scan_next(&scan, SEQUENCE_MAX, &entry))
         found++;
     return found;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *list, unsigned count)
-{
-    qsort(list, count, sizeof *list, compare_doubles);
-    return list[count / 2];
 }
 
 static const char *const patterns[] = { "libpng",    "(?i)readme",     "\\.so$", "(?i)\\.jpe?g$",

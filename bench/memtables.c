@@ -3,6 +3,7 @@
    Usage: bench_memtables [entries] [rounds]
    Both structures run in turn in each round, over the same data and the same kept chunks; the medians of the rounds are
    printed. Every value that is read is checked. */
+#include "median.h"
 #include "memtable/chunk_pool.h"
 #include "memtable/memtable.h"
 #include "skiplist.h"
@@ -370,12 +371,6 @@ static void run_round(const struct structure *structure, const struct data *data
     structure->destroy(object);
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static void compare(const char *title, const struct data *data, struct chunk_pool *pool, unsigned rounds)
 {
     static double results[2][ROUNDS_MAX][ROWS], medians[2][ROWS];
@@ -390,8 +385,7 @@ static void compare(const char *title, const struct data *data, struct chunk_poo
             double sorted[ROUNDS_MAX];
             for (unsigned round = 0; round < rounds; round++)
                 sorted[round] = results[s][round][row];
-            qsort(sorted, rounds, sizeof *sorted, compare_doubles);
-            medians[s][row] = sorted[rounds / 2];
+            medians[s][row] = median(sorted, rounds);
         }
         if (medians[1][row] > 0) {
             printf("  %-26s %12.0f %12.0f %9.2fx\n", row_names[row], medians[0][row], medians[1][row],

@@ -2,6 +2,7 @@
    amplifications the other way round. */
 #include "report.h"
 #include "adapters/engine.h"
+#include "median.h"
 #include "support.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,19 +221,11 @@ bool report_line(struct report *report, size_t engine, const char *line)
     return true;
 }
 
-static int compare_values(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(const struct cell *cell)
+static double median_of(const struct cell *cell)
 {
     double sorted[VALUES_MAX];
     memcpy(sorted, cell->values, sizeof sorted);
-    qsort(sorted, cell->count, sizeof sorted[0], compare_values);
-    size_t middle = cell->count / 2;
-    return cell->count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    return median(sorted, cell->count);
 }
 
 /* Three digits and a unit of thousands. */
@@ -271,14 +264,14 @@ static bool compare(const struct report *report, size_t row, const char *against
     if (engines[ours] == NULL || report->cells[row][ours].count == 0 || rows[row].better == NEITHER) {
         return false;
     }
-    double our_median = median(&report->cells[row][ours]);
+    double our_median = median_of(&report->cells[row][ours]);
     for (size_t i = 0; engines[i] != NULL; i++) {
         const struct cell *cell = &report->cells[row][i];
         bool own = strncmp(engines[i]->name, "nacre", 5) == 0; /* a variant of it */
         if (own || cell->count == 0 || (against != NULL && strcmp(engines[i]->name, against) != 0)) {
             continue;
         }
-        double theirs = median(cell);
+        double theirs = median_of(cell);
         if (our_median <= 0 || theirs <= 0) {
             continue;
         }
@@ -342,7 +335,7 @@ static void print_row(const struct report *report, size_t row)
         const struct cell *cell = &report->cells[row][i];
         snprintf(text, sizeof text, "-");
         if (cell->count > 0) {
-            format_figure(text, sizeof text, median(cell) / rows[row].scale);
+            format_figure(text, sizeof text, median_of(cell) / rows[row].scale);
         }
         if (has_column(report, i)) {
             printf(" %13s", text);
@@ -422,7 +415,7 @@ static void json_row(FILE *file, const struct report *report, size_t row)
         if (cell->count == 0) {
             continue;
         }
-        fprintf(file, ", \"%s\": {\"median\": %.9g, \"runs\": [", engines[i]->name, median(cell));
+        fprintf(file, ", \"%s\": {\"median\": %.9g, \"runs\": [", engines[i]->name, median_of(cell));
         for (size_t k = 0; k < cell->count; k++) {
             fprintf(file, "%s%.9g", k == 0 ? "" : ", ", cell->values[k]);
         }

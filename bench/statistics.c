@@ -1,5 +1,6 @@
 /* What the timing of calls costs: the same puts and gets with the tuning parameter `statistics` 1 and 0, in turn, in one store. Processor time of the
    thread alone, medians of rounds. */
+#include "median.h"
 #include <nacre/nacre.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -73,12 +74,6 @@ static double moves_cost(nacre_collection *collection)
     return took / moves * 1e9;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void compare(nacre_store *store, nacre_collection *collection, const char *name,
                     double (*cost)(nacre_collection *))
 {
@@ -91,10 +86,7 @@ static void compare(nacre_store *store, nacre_collection *collection, const char
             costs[on][round] = cost(collection);
         }
     }
-    for (unsigned on = 0; on < 2; on++) {
-        qsort(costs[on], ROUNDS, sizeof costs[on][0], by_value);
-    }
-    double without = costs[0][ROUNDS / 2], with = costs[1][ROUNDS / 2];
+    double without = median(costs[0], ROUNDS), with = median(costs[1], ROUNDS);
     printf("%-12s without %7.1f ns  with %7.1f ns  %+5.2f %%\n", name, without, with, 100 * (with - without) / without);
 }
 

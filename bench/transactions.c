@@ -2,6 +2,7 @@
    transaction is open, with keys noted for ranges and without. At level os, with 1 to `threads` threads on keys of their own. The sides take turns
    in each round; medians over the rounds are printed, in operations per second of CPU time and of the clock.
    Usage: bench_transactions [directory, default .] [rounds, default 7] [threads, default 2] */
+#include "median.h"
 #include <nacre/nacre.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -132,12 +133,6 @@ static void run(nacre_store *store, nacre_collection *collection, enum side side
     nacre_txn_abort(beside);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void fill(nacre_collection *collection, unsigned threads)
 {
     char name[24], bytes[VALUE_BYTES] = { 0 };
@@ -177,9 +172,8 @@ static void compare(const char *directory, unsigned rounds, unsigned threads)
         double medians[2], against[2];
         const enum side base = s < PUT ? PLAIN : PUT;
         for (unsigned i = 0; i < 2; i++) {
-            qsort(rates[s][i], rounds, sizeof rates[s][i][0], by_value);
-            medians[i] = rates[s][i][rounds / 2];
-            against[i] = 100 * medians[i] / rates[base][i][rounds / 2];
+            medians[i] = median(rates[s][i], rounds);
+            against[i] = 100 * medians[i] / median(rates[base][i], rounds);
         }
         printf("| %u | %s | %.0f | %.0f %% | %.0f | %.0f %% |\n", threads, side_names[s], medians[0], against[0],
                medians[1], against[1]);

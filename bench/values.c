@@ -3,6 +3,7 @@
    Usage: bench_values DIRECTORY [values] [bytes of each] */
 #include "base/clock.h"
 #include "base/hash.h"
+#include "median.h"
 #include "os/os.h"
 #include "values/value_log.h"
 #include <fcntl.h>
@@ -38,18 +39,6 @@ static uint64_t cpu_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return left < right ? -1 : left > right;
-}
-
-static double median(double *rounds)
-{
-    qsort(rounds, ROUNDS, sizeof *rounds, compare);
-    return rounds[ROUNDS / 2];
 }
 
 static nacre_slice value_of(struct bench *b, uint64_t n)
@@ -117,7 +106,7 @@ static void time_checks(struct bench *b)
         }
         rounds[turn % 2][turn / 2] = (double)(cpu_ns() - start) / GETS;
     }
-    double always = median(rounds[0]), once = median(rounds[1]);
+    double always = median(rounds[0], ROUNDS), once = median(rounds[1], ROUNDS);
     printf("value log: %zu bytes, ns of a read: checked always %.0f, once %.0f\n", b->bytes, always, once);
     for (uint64_t n = 0; n < b->count; n++) {
         value_file_unref(files[n]);
@@ -193,7 +182,7 @@ static void time_gets(struct bench *b)
         rounds[turn % 2][turn / 2] = (double)(cpu_ns() - start) / GETS;
         close_store(store, collection);
     }
-    double segments = median(rounds[0]), values = median(rounds[1]);
+    double segments = median(rounds[0], ROUNDS), values = median(rounds[1], ROUNDS);
     printf("nacre_get: %zu bytes, ns: from segments %.0f, from value files %.0f\n", b->bytes, segments, values);
 }
 
@@ -241,7 +230,7 @@ static void time_scans(struct bench *b, const char *name, bool cold)
         for (unsigned turn = 0; turn < 2 * ROUNDS; turn++) {
             rounds[turn % 2][turn / 2] = scan(b, turn % 2 ? NULL : &without, name, reverse, cold);
         }
-        double plain = median(rounds[0]), ahead = median(rounds[1]);
+        double plain = median(rounds[0], ROUNDS), ahead = median(rounds[1], ROUNDS);
         printf("scan of %s, %s, %s cache, MB/s: %.0f, reading ahead %.0f\n", name, reverse ? "down" : "up",
                cold ? "cold" : "warm", plain, ahead);
     }

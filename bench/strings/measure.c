@@ -1,6 +1,7 @@
 /* Repeats a count and takes the median of its times. */
 #include "measure.h"
 #include "machine.h"
+#include "median.h"
 #include "support.h"
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -21,18 +22,6 @@ double thread_cpu_us(void)
     return (double)own.tv_sec * 1e6 + (double)own.tv_nsec / 1e3 +
            (double)(children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1e6 +
            (double)(children.ru_utime.tv_usec + children.ru_stime.tv_usec);
-}
-
-static int compare_doubles(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-static double median(double *values, unsigned count)
-{
-    qsort(values, count, sizeof *values, compare_doubles);
-    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
 static bool run_once(counter count, void *state, struct timing *timing)

@@ -8,6 +8,7 @@
 #include "child.h"
 #include "machine.h"
 #include "measure.h"
+#include "median.h"
 #include "support.h"
 #include "truth.h"
 #include <float.h>

@@ -1,6 +1,7 @@
 /* Times searches. The clock runs from the first thread's start to the last one's end. */
 #include "measure.h"
 #include "machine.h"
+#include "median.h"
 #include "options.h"
 #include "support.h"
 #include <pthread.h>
@@ -67,16 +68,4 @@ double thread_cpu_seconds(void)
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-double median(double *list, size_t count)
-{
-    qsort(list, count, sizeof *list, compare);
-    return count == 0 ? 0 : (list[(count - 1) / 2] + list[count / 2]) / 2;
 }

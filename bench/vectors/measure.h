@@ -16,6 +16,5 @@ struct rate measure_searches(const struct engine *engine, void *state, const str
 
 double thread_cpu_seconds(void); /* of the calling thread */
 
-double median(double *list, size_t count); /* sorts the list */
 
 #endif

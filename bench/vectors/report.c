@@ -2,6 +2,7 @@
 #include "report.h"
 #include "machine.h"
 #include "measure.h"
+#include "median.h"
 #include "support.h"
 #include <errno.h>
 #include <stdio.h>

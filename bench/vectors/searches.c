@@ -4,6 +4,7 @@
 #include "child.h"
 #include "machine.h"
 #include "measure.h"
+#include "median.h"
 #include "support.h"
 #include <math.h>
 #include <stdio.h>

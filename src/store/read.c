@@ -107,40 +107,8 @@ static int give(nacre_collection *collection, struct view *view, const struct lo
     return value_pin(collection->store, view, pin, entry->value, value);
 }
 
-int collection_get(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, nacre_value *value)
-{
-    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
-    struct entry entry;
-    struct pin pin = { NULL, NULL };
-    struct get_watch watch;
-    stats_add(&collection->store->stats, STATS_gets, 1);
-    get_watch_begin(&watch, collection, &lookup);
-    urcu_bp_read_lock();
-    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
-    int status = find(view, &lookup, &entry, &pin);
-    if (status == NACRE_OK) {
-        status = give(collection, view, &lookup, &entry, &pin, value);
-    }
-    urcu_bp_read_unlock();
-    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
-    get_watch_end(&watch, collection);
-    return status;
-}
-
-int collection_get_merged(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot,
-                          const struct merged_own *own, nacre_value *value)
-{
-    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
-    stats_add(&collection->store->stats, STATS_gets, 1);
-    urcu_bp_read_lock();
-    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
-    int status = give_merged(collection, view, &lookup, own, value);
-    urcu_bp_read_unlock();
-    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
-    return status;
-}
-
-int collection_get_vector(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, float *vector,
+/* The vector and the value are optional. */
+static inline int get_one(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, float *vector,
                           nacre_value *value)
 {
     struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
@@ -153,7 +121,9 @@ int collection_get_vector(nacre_collection *collection, nacre_slice key, const n
     struct view *view = view_at(collection, snapshot, &lookup.snapshot);
     int status = find(view, &lookup, &entry, &pin);
     if (status == NACRE_OK) {
-        memcpy(vector, entry.vector, collection->vector_bytes);
+        if (vector) {
+            memcpy(vector, entry.vector, collection->vector_bytes);
+        }
         if (value) {
             status = give(collection, view, &lookup, &entry, &pin, value);
         } else {
@@ -163,6 +133,30 @@ int collection_get_vector(nacre_collection *collection, nacre_slice key, const n
     urcu_bp_read_unlock();
     stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
     get_watch_end(&watch, collection);
+    return status;
+}
+
+int collection_get(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, nacre_value *value)
+{
+    return get_one(collection, key, snapshot, NULL, value);
+}
+
+int collection_get_vector(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot, float *vector,
+                          nacre_value *value)
+{
+    return get_one(collection, key, snapshot, vector, value);
+}
+
+int collection_get_merged(nacre_collection *collection, nacre_slice key, const nacre_snapshot *snapshot,
+                          const struct merged_own *own, nacre_value *value)
+{
+    struct lookup lookup = { .key = key, .hash = hash_bytes(key.data, key.size) };
+    stats_add(&collection->store->stats, STATS_gets, 1);
+    urcu_bp_read_lock();
+    struct view *view = view_at(collection, snapshot, &lookup.snapshot);
+    int status = give_merged(collection, view, &lookup, own, value);
+    urcu_bp_read_unlock();
+    stats_add(&collection->store->stats, STATS_get_hits, status == NACRE_OK);
     return status;
 }
 

@@ -1,6 +1,7 @@
 /* Removing the files of segments that no version names any more: by the housekeeper, when nobody copies them (hold.c) and no reader has
    pinned a state that knew them (pins.h). What is left when the store closes is removed by the next opening.
    Any thread. Locks: retire_lock over the removal, so that who asks for one finds the files of the one before gone; reap_lock, for instants. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "store/store.h"
 
@@ -31,7 +32,7 @@ void store_reap(void *context, uint64_t segment_id)
 {
     nacre_store *store = context;
     /* The edit that took it out is at or before this position. */
-    add(store, &(struct reaped){ segment_id, manifest_position(store->manifest) });
+    add(store, &(struct reaped){ segment_id, manifest_position(store->manifest), clock_coarse_ms() });
     if (!atomic_load_explicit(&store->stopping, memory_order_relaxed)) {
         work_housekeep(store);
     }
@@ -66,7 +67,7 @@ static int remove_reaped(nacre_store *store)
     }
     size_t count = 0;
     struct reaped *list = take_list(store, &count);
-    uint64_t newest = 0, pinned = 0;
+    uint64_t newest = 0, pinned = 0, since = UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         newest = list[i].position > newest ? list[i].position : newest;
     }
@@ -74,6 +75,7 @@ static int remove_reaped(nacre_store *store)
     for (size_t i = 0; i < count; i++) {
         if (list[i].position > first) {
             pinned++;
+            since = list[i].since_ms < since ? list[i].since_ms : since;
             add(store, &list[i]);
         } else if (is_held(store, list[i].id)) {
             add(store, &list[i]);
@@ -83,6 +85,7 @@ static int remove_reaped(nacre_store *store)
         }
     }
     memory_free(list);
+    atomic_store_explicit(&store->pinned_since_ms, since, memory_order_relaxed);
     atomic_store_explicit(&store->pinned_segments, pinned,
                           memory_order_relaxed); /* the housekeeper looks at it after this */
     return status;
@@ -94,6 +97,12 @@ int store_remove_reaped(nacre_store *store)
     int status = remove_reaped(store);
     pthread_mutex_unlock(&store->retire_lock);
     return status;
+}
+
+uint64_t store_pinned_age_ms(const nacre_store *store)
+{
+    const uint64_t since = atomic_load_explicit(&store->pinned_since_ms, memory_order_relaxed), now = clock_coarse_ms();
+    return atomic_load_explicit(&store->pinned_segments, memory_order_relaxed) && now > since ? now - since : 0;
 }
 
 bool store_is_pinned(const nacre_store *store)

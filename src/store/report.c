@@ -32,6 +32,7 @@
     X(segment_bytes, GAUGE, "bytes of segments", totals.segment_bytes) \
     X(pinned_segments, GAUGE, "removed segments whose files stay for readers in other processes", \
       atomic_load(&store->pinned_segments)) \
+    X(pinned_age_ms, GAUGE, "for how long the first of these has waited for them", store_pinned_age_ms(store)) \
     X(entries, GAUGE, "entries in segments, shadowed ones and tombstones included", totals.tree.entries) \
     X(tombstones, GAUGE, "tombstones in segments", totals.tree.deletes) \
     X(operands, GAUGE, "operands of merges in segments, that are not folded into values yet", totals.tree.operands) \
@@ -64,6 +65,7 @@
     X(value_log_live_bytes, GAUGE, "bytes in value files that segments or memtables point to, estimated", \
       totals.values.live_bytes) \
     X(value_log_garbage_bytes, GAUGE, "the rest of them, which draining frees", totals.values.garbage_bytes) \
+    X(value_log_mapped_bytes, GAUGE, "bytes of value files that are mapped; not in memory_bytes", values.mapped_bytes) \
     X(value_log_files, GAUGE, "value files", totals.values.files) \
     X(value_log_draining, GAUGE, "value files that values are moved out of", totals.values.draining) \
     X(value_log_unreadable, GAUGE, "value files that stay because a value could not be read from them", \

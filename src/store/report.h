@@ -56,6 +56,7 @@ struct memory_report {
     X(reclaimable_bytes, GAUGE, "bytes that merges would free, estimated", tree->reclaimable_bytes) \
     X(merge_debt_bytes, GAUGE, "bytes that merges are behind", tree_debt(collection->tree)) \
     X(missing_indexes, GAUGE, "segments without a good side file", tree->missing_indexes) \
+    X(learned_indexes, GAUGE, "segments whose side file has a learned index", tree->learned_indexes) \
     X(index_builds_running, GAUGE, "indexes being made now", tree->index_builds) \
     X(indexes_built, COUNTER, "indexes made", tree->indexes) \
     X(quick_indexes_built, COUNTER, "first steps of indexes made", tree->quick_indexes) \

@@ -143,6 +143,7 @@ struct store_limits {                                         /* worked out from
 struct reaped {
     uint64_t id;
     uint64_t position; /* manifest_position when its last user let go: readers before it may need the files */
+    uint64_t since_ms; /* by clock_coarse_ms, when that was */
 };
 
 /* How a read-only opening follows the writer. Under reader.lock, but for `shown`. */
@@ -248,6 +249,7 @@ struct nacre_store {
     struct reaped *reap_list;
     size_t reap_count, reap_capacity;
     _Atomic uint64_t pinned_segments; /* of the list: a reader needs their files */
+    _Atomic uint64_t pinned_since_ms; /* since_ms of the first of them */
     _Atomic bool values_pinned;       /* value files wait for a reader */
     _Atomic bool log_pinned;          /* log files wait for a reader */
     uint32_t log_floor;               /* of the last prune; house_lock */
@@ -369,7 +371,9 @@ int store_enforce_log_limit(nacre_store *);
 void store_reap(void *context, uint64_t segment_id); /* segment_env.reap */
 int store_remove_reaped(nacre_store *);              /* but for what readers have pinned */
 bool store_is_pinned(const nacre_store *);           /* something waits for readers */
-uint64_t store_log_bytes(nacre_store *);             /* of log files, without those that stay for holds alone */
+uint64_t store_pinned_age_ms(
+    const nacre_store *);                /* how long the first removed segment has waited for them; 0: none does */
+uint64_t store_log_bytes(nacre_store *); /* of log files, without those that stay for holds alone */
 void store_index_wanted(void *context, void *owner); /* tree_env.index_wanted */
 
 /* ---- holds on files (hold.c) ---- */

@@ -75,7 +75,7 @@ static int check(size_t index, uint64_t value)
     if (value == p->value || (value >= p->least && value <= p->most)) {
         return NACRE_OK;
     }
-    return fail(NACRE_INVALID, "tuning parameter %s: %llu is outside of %llu to %llu %s", p->name,
+    return fail(NACRE_INVALID, "tuning parameter %s: %llu is outside of %llu to %llu (%s)", p->name,
                 (unsigned long long)value, (unsigned long long)p->least, (unsigned long long)p->most, p->unit);
 }
 

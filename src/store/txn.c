@@ -4,10 +4,14 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-#define FREE_BYTES  ((uint64_t)16 << 10) /* of each transaction, that are not counted */
-#define GRANT_BYTES ((uint64_t)64 << 10) /* the store's share is taken in such pieces */
-#define SHARE       8u                   /* all transactions together: the memory budget divided by it */
-#define KEEP_BYTES  ((size_t)64 << 10)   /* a larger transaction is not kept */
+/* Not counted of a transaction that has a place among the read points, so that a short one adds to no counter that others add to; there are READ_POINTS of
+   these, which bounds what is not counted. Others are counted from their first byte on. */
+#define FREE_BYTES  ((uint64_t)16 << 10)
+#define BARE_BYTES  (sizeof(nacre_txn) + 1024) /* what it takes with its first operation, about */
+#define GRANT_BYTES ((uint64_t)64 << 10)       /* the store's share is taken in such pieces, */
+#define GRANT_FIRST ((uint64_t)4 << 10)        /* until it has one of these in smaller ones */
+#define SHARE       8u                         /* all transactions together: the memory budget divided by it */
+#define KEEP_BYTES  ((size_t)64 << 10)         /* a larger transaction is not kept */
 
 static _Thread_local nacre_txn *kept;
 static _Thread_local bool kept_known; /* to the end of the thread */
@@ -103,6 +107,8 @@ int store_txn_begin(nacre_store *store, const nacre_txn_options *options, nacre_
     txn->store = store;
     txn->serializable = options->isolation == NACRE_SERIALIZABLE;
     snapshot_enter_transaction(store, &txn->snapshot);
+    txn->uncounted = txn->snapshot.point ? FREE_BYTES : 0;
+    txn->bytes = txn->snapshot.point ? 0 : BARE_BYTES;
     stats_add(&store->stats, STATS_txns, 1);
     *place = txn;
     return NACRE_OK;
@@ -135,8 +141,9 @@ int txn_charge(nacre_txn *txn, uint64_t bytes)
 {
     _Atomic uint64_t *shared = &txn->store->changes.txn_bytes;
     const uint64_t wanted = txn->bytes + bytes, share = txn->store->memory_budget / SHARE;
-    if (wanted > txn->granted + FREE_BYTES) {
-        uint64_t more = (wanted - txn->granted - FREE_BYTES + GRANT_BYTES - 1) / GRANT_BYTES * GRANT_BYTES;
+    if (wanted > txn->granted + txn->uncounted) {
+        const uint64_t piece = txn->granted < GRANT_BYTES ? GRANT_FIRST : GRANT_BYTES;
+        uint64_t more = (wanted - txn->granted - txn->uncounted + piece - 1) / piece * piece;
         uint64_t before = atomic_fetch_add_explicit(shared, more, memory_order_relaxed);
         if (before + more > share) {
             atomic_fetch_sub_explicit(shared, more, memory_order_relaxed);

@@ -55,7 +55,7 @@ struct nacre_txn {
     struct txn_savepoint *savepoints;
     size_t savepoint_count, savepoint_capacity;
     uint64_t next_savepoint;
-    uint64_t bytes, granted;                     /* of memory, as counted; of the store's share */
+    uint64_t bytes, granted, uncounted;          /* of memory, as counted; of the store's share; beside it */
     const nacre_collection *conflict_collection; /* NULL: no conflict */
     struct buffer conflict_key;
     uint64_t conflict_sequence; /* of the change, where it is known */

@@ -151,7 +151,7 @@ struct value_log_stats {
     uint64_t reads, read_bytes;
     uint64_t syncs, sync_ns_total, sync_ns_max;
     uint64_t removed; /* files */
-    uint64_t heap_bytes;
+    uint64_t heap_bytes, mapped_bytes;
 };
 void value_log_get_stats(const struct value_log *, struct value_log_stats *);
 #endif

@@ -296,6 +296,12 @@ void value_log_get_stats(const struct value_log *given, struct value_log_stats *
         .removed = atomic_load_explicit(&log->removed, memory_order_relaxed),
     };
     pthread_mutex_lock(&log->lock);
+    for (size_t i = 0; i < log->file_count; i++) {
+        for (struct value_file *file = log->files[i]; file; file = file->superseded) {
+            /* Acquire: pairs with the release that comes after map_bytes is set. */
+            stats->mapped_bytes += atomic_load_explicit(&file->map, memory_order_acquire) ? file->map_bytes : 0;
+        }
+    }
     stats->heap_bytes = sizeof *log + log->file_capacity * sizeof(struct value_file *) + value_table_bytes(&log->table);
     for (size_t i = 0; i < log->file_count; i++) {
         stats->heap_bytes += sizeof *log->files[i] + value_checked_bytes(log->files[i]);

@@ -227,6 +227,33 @@ static void what_the_user_set_stays(void **state)
     }
 }
 
+/* All that it would do is asked for, in a store that was opened anew with what was set before. */
+static void what_the_user_set_stays_after_an_opening(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const sets[] = { NACRE_TUNING_CACHE_BYTES, NACRE_TUNING_SEAL_BYTES };
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ok(nacre_tune(f->store, sets[i], "4194304"));
+        assert_ok(nacre_tune(f->store, NACRE_TUNING_LEVEL0_RUNS, "4"));
+        fixture_reopen(f);
+        uint64_t cache = figure(f, "cache_share"), seal = figure(f, "seal_bytes");
+        for (unsigned way = 0; way < 4; way++) {
+            for (unsigned window = 0; window < 20; window++) {
+                autotune_drive(f->store, way % 2 ? &reading : &writing, 500000000, true);
+            }
+        }
+        assert_true(figure(f, "windows") >= 80);
+        assert_int_equal(figure(f, "decided"), 0);
+        assert_int_equal(figure(f, "cache_share"), cache);
+        assert_int_equal(figure(f, "seal_bytes"), seal);
+        assert_int_equal(figure(f, "level0_runs"), 4);
+        assert_ok(nacre_tune(f->store, sets[i], "default"));
+        assert_ok(nacre_tune(f->store, NACRE_TUNING_LEVEL0_RUNS, "default"));
+    }
+    drive(f, &writing, true, 20);
+    assert_true(figure(f, "decided") > 0);
+}
+
 static void off_and_set_values_take_choices_back(void **state)
 {
     struct fixture *f = *state;
@@ -331,6 +358,7 @@ int main(void)
         TEST(what_is_moved_to_the_cache_is_the_caches),
         TEST(decisions_are_shown_with_their_reasons),
         TEST(what_the_user_set_stays),
+        TEST(what_the_user_set_stays_after_an_opening),
         TEST(off_and_set_values_take_choices_back),
         TEST(an_idle_store_decides_nothing),
         TEST(threads_that_read_write_and_tune_do_not_disturb_it),

@@ -1,4 +1,5 @@
 /* Compaction filters through the public calls: what they remove and change, what they never touch, and what they may not do under a snapshot. */
+#include "support/os_memory.h"
 #include "support/store_fixture.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -196,6 +197,89 @@ static void a_missing_filter_is_told_and_filters_nothing(void **state)
     assert_string_equal(get(f, "b"), "<none>");
 }
 
+/* ---- power cuts ---- */
+
+#define CUT_KEYS 30
+
+struct cut_store {
+    nacre_os *os;
+    nacre_options options;
+    nacre_store *store;
+    nacre_collection *collection;
+};
+
+static void begin_cut(struct cut_store *c)
+{
+    nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+    nacre_options fresh = NACRE_OPTIONS_INIT;
+    c->os = os_memory_create();
+    c->options = fresh;
+    c->options.os = c->os;
+    c->options.hooks = &hooks;
+    options.compaction_filter = "decide";
+    assert_ok(nacre_open("/store", &c->options, &c->store));
+    assert_ok(nacre_collection_create(c->store, "c", &options, &c->collection));
+    for (int round = 0; round < 2; round++) { /* all are good at first: what must not come back */
+        for (int i = 0; i < CUT_KEYS; i++) {
+            static const char *const newest[] = { "good", "bad", "old" };
+            char key[8];
+            snprintf(key, sizeof key, "k%02d", i);
+            assert_ok(nacre_put(c->collection, text(key), text(round ? newest[i % 3] : "first"), NULL));
+        }
+        assert_ok(nacre_flush(c->collection));
+    }
+}
+
+/* As the filter left it, or as it was. */
+static void check_cut(const struct cut_store *c, bool filtered, uint64_t cut)
+{
+    static const char *const before[] = { "good", "bad", "old" }, *const after[] = { "good", "<none>", "new" };
+    for (int i = 0; i < CUT_KEYS; i++) {
+        char key[8], got[16] = "<none>";
+        nacre_value value;
+        snprintf(key, sizeof key, "k%02d", i);
+        int status = nacre_get(c->collection, text(key), NULL, &value);
+        if (status == NACRE_OK) {
+            snprintf(got, sizeof got, "%.*s", (int)value.slice.size, (const char *)value.slice.data);
+        }
+        nacre_value_release(&value);
+        if ((status != NACRE_OK && status != NACRE_NOT_FOUND) ||
+            (strcmp(got, after[i % 3]) != 0 && (filtered || strcmp(got, before[i % 3]) != 0))) {
+            fail_msg("cut at call %llu: %s is %s (%s)", (unsigned long long)cut, key, got, nacre_status_name(status));
+        }
+    }
+}
+
+static void a_power_cut_in_a_merge_leaves_each_entry_as_it_was_or_as_the_filter_made_it(void **state)
+{
+    nacre_slice none = { NULL, 0 };
+    uint64_t most = 1;
+    (void)state;
+    atomic_store(&slow, false);
+    for (uint64_t cut = 0; cut <= most; cut++) { /* the first one is not cut, and counts */
+        struct cut_store c;
+        begin_cut(&c);
+        uint64_t made = os_memory_calls(c.os);
+        os_memory_cut_at(c.os, cut ? made + cut : 0);
+        int status = nacre_compact(c.collection, none, none);
+        assert_true(cut > 0 || status == NACRE_OK);
+        nacre_collection_close(c.collection);
+        (void)nacre_close(c.store);
+        most = cut ? most : os_memory_calls(c.os) - made;
+        os_memory_restart(c.os, 7919 * cut + 1);
+        os_memory_cut_at(c.os, 0);
+        assert_ok(nacre_open("/store", &c.options, &c.store));
+        assert_ok(nacre_collection_open(c.store, "c", &c.collection));
+        check_cut(&c, false, cut);
+        assert_ok(nacre_compact(c.collection, none, none));
+        check_cut(&c, true, cut);
+        nacre_collection_close(c.collection);
+        assert_ok(nacre_close(c.store));
+        os_memory_free(c.os);
+    }
+    assert_true(most > 20);
+}
+
 /* ---- snapshots that are made while merges run ---- */
 
 struct race {
@@ -290,6 +374,7 @@ int main(void)
         TEST(a_changed_entry_expires_when_it_would_have),
         TEST(the_filter_sees_merged_values_and_waits_for_all_operands),
         TEST(a_missing_filter_is_told_and_filters_nothing),
+        cmocka_unit_test(a_power_cut_in_a_merge_leaves_each_entry_as_it_was_or_as_the_filter_made_it),
         TEST(a_snapshot_made_while_a_merge_runs_never_sees_an_entry_change),
 #undef TEST
     };

@@ -354,9 +354,14 @@ static void files_that_a_reader_uses_stay_until_it_refreshes(void **state)
     assert_ok(nacre_compact(f->collection, text(""), text("")));
     assert_ok(nacre_reclaim(f->store));
     assert_int_equal(count_files(f, "segments", ".seg"), 3);
+    assert_int_equal(stat_of(f->store, "pinned_segments"), 2);
+    sleep_ms(50);
+    assert_in_range(stat_of(f->store, "pinned_age_ms"), 30, 60000);
     assert_int_equal(count_keys(r.collection, NULL), 100);
     assert_ok(nacre_refresh(r.store));
     assert_int_equal(wait_for_segments(f, 1), 1);
+    wait_for_stat(f->store, "pinned_segments", 0);
+    assert_int_equal(stat_of(f->store, "pinned_age_ms"), 0);
     assert_int_equal(count_keys(r.collection, NULL), 100);
     close_reader(&r);
 }

@@ -292,6 +292,49 @@ static void blocks_that_are_not_mapped_are_the_caches(void **state)
     assert_int_equal(figure(f->store, "memory.building"), 0);
 }
 
+/* What the system has mapped of the files in a directory of the store. */
+static uint64_t mapped_beneath(const struct fixture *f, const char *directory)
+{
+    char line[1024], path[256];
+    unsigned long long begin, end;
+    uint64_t bytes = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    snprintf(path, sizeof path, "%s/%s/", f->path, directory);
+    while (fgets(line, sizeof line, maps)) {
+        bytes += strstr(line, path) && sscanf(line, "%llx-%llx", &begin, &end) == 2 ? end - begin : 0;
+    }
+    fclose(maps);
+    return bytes;
+}
+
+static void assert_maps_are_told(struct fixture *f)
+{
+    const uint64_t pages = 4096 * (figure(f->store, "segments") * 2 + figure(f->store, "value_log_files") + 2);
+    const uint64_t segments = mapped_beneath(f, "segments"), values = mapped_beneath(f, "values");
+    assert_in_range(figure(f->store, "mapped_bytes"), segments > pages ? segments - pages : 0, segments);
+    assert_in_range(figure(f->store, "value_log_mapped_bytes"), values > pages ? values - pages : 0, values);
+}
+
+static void maps_of_files_are_told(void **state)
+{
+    struct fixture *f = *state;
+    static const char large[20000] = "v";
+    put_many(f->collection, 0, 20000, 100);
+    for (unsigned i = 0; i < 20; i++) {
+        char key[32];
+        snprintf(key, sizeof key, "large%u", i);
+        assert_ok(nacre_put(f->collection, text(key), (nacre_slice){ large, sizeof large }, NULL));
+    }
+    assert_ok(nacre_flush(f->collection));
+    assert_maps_are_told(f);
+    nacre_value value;
+    assert_ok(nacre_get(f->collection, text("large7"), NULL, &value));
+    assert_maps_are_told(f);
+    assert_true(mapped_beneath(f, "segments") > 0 && mapped_beneath(f, "values") > 0);
+    nacre_value_release(&value);
+}
+
 /* ---- who holds what ---- */
 
 static void holders_are_listed_with_age_and_what_they_keep(void **state)
@@ -322,6 +365,36 @@ static void holders_are_listed_with_age_and_what_they_keep(void **state)
     }
     nacre_snapshot_release(snapshot);
     root = look(f->store);
+    assert_int_equal(json_array_size(find(root, "holders")), 0);
+    json_decref(root);
+}
+
+static void transactions_are_listed_with_their_age_however_many(void **state)
+{
+    enum { MANY = 200 }; /* more than have a read point */
+    struct fixture *f = *state;
+    nacre_txn *txns[MANY];
+    put_many(f->collection, 0, 10, 10);
+    assert_ok(nacre_txn_begin(f->store, NULL, &txns[0]));
+    clock_sleep_ns(50000000);
+    for (unsigned i = 1; i < MANY; i++) {
+        assert_ok(nacre_txn_begin(f->store, NULL, &txns[i]));
+    }
+    json_t *root = look(f->store);
+    assert_int_equal(number(root, "transactions"), MANY);
+    assert_true(number(root, "oldest_transaction_age_ms") >= 30);
+    assert_int_equal(json_array_size(find(root, "holders")), 16);
+    assert_int_equal(number(root, "holders_not_shown"), MANY - 16);
+    assert_string_equal(json_string_value(find(root, "holders.0.what")), "transaction");
+    assert_true(number(root, "holders.0.age_ms") >= 30);
+    assert_true(number(root, "holders.1.age_ms") < number(root, "holders.0.age_ms"));
+    assert_int_equal(number(root, "holders.0.sequence"), 10);
+    json_decref(root);
+    for (unsigned i = 0; i < MANY; i++) {
+        nacre_txn_abort(txns[i]);
+    }
+    root = look(f->store);
+    assert_int_equal(number(root, "transactions"), 0);
     assert_int_equal(json_array_size(find(root, "holders")), 0);
     json_decref(root);
 }
@@ -399,6 +472,29 @@ static void a_collection_tells_its_keys_levels_filters_and_amplification(void **
     assert_int_equal(number(root, "collection.0.entries"), 10000);
     assert_true(number(root, "collection.0.write_amplification_percent") > 100);
     json_decref(root);
+}
+
+static void a_collection_tells_where_learned_indexes_are(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(nacre_tune(f->store, NACRE_TUNING_LEARNED_INDEX, "2"));
+    nacre_collection *strings = make(f->store, "strings", NACRE_STRINGS);
+    put_many(f->collection, 0, 10000, 50);
+    put_many(strings, 0, 10000, 50);
+    assert_ok(nacre_flush(f->collection));
+    assert_ok(nacre_flush(strings));
+    json_t *root = look(f->store);
+    bool first = strcmp(json_string_value(find(root, "collection.0.name")), "test") == 0;
+    assert_true(number(root, "learned_indexes") > 0);
+    assert_int_equal(number(root, first ? "collection.0.learned_indexes" : "collection.1.learned_indexes"),
+                     number(root, "learned_indexes"));
+    assert_int_equal(number(root, first ? "collection.1.learned_indexes" : "collection.0.learned_indexes"), 0);
+    json_decref(root);
+    assert_ok(nacre_tune(f->store, NACRE_TUNING_LEARNED_INDEX, "0"));
+    put_many(f->collection, 0, 5000, 50); /* for a merge to write it anew */
+    assert_ok(nacre_compact(f->collection, text(""), text("")));
+    assert_int_equal(figure(f->store, "learned_indexes"), 0);
+    nacre_collection_close(strings);
 }
 
 /* ---- metrics ---- */
@@ -720,11 +816,14 @@ int main(void)
         TEST(without_statistics_nothing_is_timed_but_all_is_counted),
         TEST(memory_by_owner_adds_up_to_what_the_allocator_gave),
         TEST(blocks_that_are_not_mapped_are_the_caches),
+        TEST(maps_of_files_are_told),
         TEST(holders_are_listed_with_age_and_what_they_keep),
+        TEST(transactions_are_listed_with_their_age_however_many),
         TEST(values_held_are_counted),
         TEST(the_log_says_who_needs_its_oldest_file),
         TEST(tasks_in_the_background_are_counted_by_class),
         TEST(a_collection_tells_its_keys_levels_filters_and_amplification),
+        TEST(a_collection_tells_where_learned_indexes_are),
         TEST(metrics_parse_and_have_the_right_types),
         TEST(every_name_is_in_the_docs),
         TEST(a_writer_tells_its_statistics_to_another_process),

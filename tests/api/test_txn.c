@@ -1,4 +1,6 @@
 /* Transactions: what they see of the store and of themselves, savepoints, cursors, limits, and what is refused. Conflicts are in test_txn_conflicts.c. */
+#include "base/memory.h"
+#include "store/read_points.h"
 #include "support/txn_fixture.h"
 #include <time.h>
 
@@ -478,6 +480,67 @@ static void what_it_may_remember_is_bounded_and_it_goes_on_after_a_refusal(void 
     assert_int_equal(stat_of(f->store, "transaction_bytes"), 0);
 }
 
+static uint64_t allocated_now(void)
+{
+    struct memory_use used = memory_used();
+    return used.heap_bytes + used.mapped_bytes;
+}
+
+/* However small each of them is. */
+static void many_that_are_open_at_once_are_bounded_together(void **state)
+{
+    enum { MOST = 4000 };
+    static nacre_txn *open[MOST];
+    static char value[1000];
+    struct fixture *f = *state;
+    unsigned count = 0;
+    int status = NACRE_OK;
+    fixture_close(f);
+    f->options.memory_budget = 16 << 20;
+    fixture_open(f);
+    put(f, "a", "1");
+    uint64_t before = allocated_now();
+    while (status == NACRE_OK) {
+        assert_true(count < MOST);
+        open[count] = serializable(f);
+        for (unsigned i = 0; i < 10 && status == NACRE_OK; i++) {
+            char key[40];
+            snprintf(key, sizeof key, "key%u.%u", count, i);
+            status = nacre_txn_put(open[count], f->collection, text(key), (nacre_slice){ value, sizeof value });
+        }
+        count++;
+    }
+    assert_code(status, NACRE_LIMIT);
+    uint64_t share = f->options.memory_budget / 8, uncounted = READ_POINTS * (UINT64_C(16) << 10);
+    assert_true(count > READ_POINTS);
+    assert_true(allocated_now() - before <= 2 * (share + uncounted));
+    while (count > 0) {
+        nacre_txn_abort(open[--count]);
+    }
+    assert_int_equal(stat_of(f->store, "transaction_bytes"), 0);
+    assert_int_equal(stat_of(f->store, "transactions"), 0);
+}
+
+static void savepoints_without_end_are_bounded_too(void **state)
+{
+    struct fixture *f = *state;
+    fixture_close(f);
+    f->options.memory_budget = 16 << 20;
+    fixture_open(f);
+    nacre_txn *txn = serializable(f);
+    put_in(f, txn, "k", "1");
+    uint64_t savepoint = 0, count = 0, before = allocated_now();
+    int status;
+    do {
+        status = nacre_txn_savepoint(txn, &savepoint);
+    } while (status == NACRE_OK && ++count < 1000000);
+    assert_code(status, NACRE_LIMIT);
+    assert_true(allocated_now() - before <= 2 * (f->options.memory_budget / 8));
+    assert_ok(nacre_txn_rollback_to(txn, savepoint)); /* the last that was made */
+    commit(txn);
+    assert_string_equal(get(f, "k"), "1");
+}
+
 static void seeks_without_end_are_bounded_too(void **state)
 {
     struct fixture *f = *state;
@@ -652,6 +715,8 @@ int main(void)
         TEST(many_keys_are_taken_back_as_if_they_had_never_been),
         TEST(a_write_that_was_taken_back_is_not_relied_on_but_a_read_is),
         TEST(what_it_may_remember_is_bounded_and_it_goes_on_after_a_refusal),
+        TEST(many_that_are_open_at_once_are_bounded_together),
+        TEST(savepoints_without_end_are_bounded_too),
         TEST(seeks_without_end_are_bounded_too),
         TEST(closing_the_store_says_how_many_transactions_are_open),
         TEST(a_dropped_collection_fails_who_read_or_wrote_it),

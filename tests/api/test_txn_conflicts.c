@@ -226,6 +226,70 @@ static void a_key_put_into_a_range_that_was_scanned_is_a_conflict(void **state)
     }
 }
 
+static void put_any(nacre_collection *collection, bool vectors, const char *key)
+{
+    static const float vector[2] = { 1, 2 };
+    assert_ok(vectors ? nacre_put_vector(collection, text(key), vector, text("v"), NULL)
+                      : nacre_put(collection, text(key), text("v"), NULL));
+}
+
+static void assert_conflict(nacre_txn *txn, const char *name, const char *key)
+{
+    const char *collection;
+    nacre_slice found;
+    assert_code(nacre_txn_commit(txn, NULL), NACRE_CONFLICT);
+    assert_ok(nacre_txn_conflict(txn, &collection, &found));
+    assert_string_equal(collection, name);
+    assert_int_equal(found.size, strlen(key));
+    assert_memory_equal(found.data, key, found.size);
+    nacre_txn_abort(txn);
+}
+
+/* What was read or written is in a memtable, then in a segment. */
+static void conflicts_in_collections_of_all_kinds_name_the_key(void **state)
+{
+    struct fixture *f = *state;
+    static const float vector[2] = { 3, 4 };
+    for (nacre_kind kind = NACRE_ORDERED; kind <= NACRE_VECTORS; kind++) {
+        const bool vectors = kind == NACRE_VECTORS;
+        nacre_collection_options options = NACRE_COLLECTION_OPTIONS_INIT;
+        nacre_collection *collection;
+        char name[8] = { 'c', (char)('0' + kind) };
+        options.kind = kind;
+        options.dimension = vectors ? 2 : 0;
+        options.metric = vectors ? NACRE_L2 : (nacre_metric)0;
+        assert_ok(nacre_collection_create(f->store, name, &options, &collection));
+        for (int flushed = 0; flushed < 2; flushed++) {
+            put_any(collection, vectors, "b");
+            nacre_txn *ranging = serializable(f), *reading = serializable(f), *blind = snapshot_isolated(f);
+            nacre_cursor *cursor;
+            nacre_value value;
+            float got[2];
+            assert_ok(nacre_txn_scan(ranging, collection, NULL, &cursor));
+            while (nacre_cursor_valid(cursor)) {
+                nacre_cursor_next(cursor);
+            }
+            nacre_cursor_close(cursor);
+            put_in(f, ranging, "result", "1");
+            assert_code(vectors ? nacre_txn_get_vector(reading, collection, text("c"), got, &value)
+                                : nacre_txn_get(reading, collection, text("c"), &value),
+                        NACRE_NOT_FOUND);
+            put_in(f, reading, "result", "1");
+            assert_ok(vectors ? nacre_txn_put_vector(blind, collection, text("c"), vector, text(""))
+                              : nacre_txn_put(blind, collection, text("c"), text("")));
+            put_any(collection, vectors, "c");
+            if (flushed) {
+                assert_ok(nacre_flush(collection));
+            }
+            assert_conflict(ranging, name, "c");
+            assert_conflict(reading, name, "c");
+            assert_conflict(blind, name, "c");
+            assert_ok(nacre_delete(collection, text("c"), NULL));
+        }
+        nacre_collection_close(collection);
+    }
+}
+
 static void a_key_deleted_from_a_range_that_was_scanned_is_a_conflict(void **state)
 {
     struct fixture *f = *state;
@@ -476,6 +540,7 @@ int main(void)
         TEST(an_ingested_file_is_a_change_of_its_keys),
         TEST(large_values_go_to_the_value_log_at_commit),
         TEST(a_key_put_into_a_range_that_was_scanned_is_a_conflict),
+        TEST(conflicts_in_collections_of_all_kinds_name_the_key),
         TEST(a_key_deleted_from_a_range_that_was_scanned_is_a_conflict),
         TEST(a_cursor_has_read_as_far_as_it_went),
         TEST(the_end_of_a_range_is_read_only_by_who_comes_there),

@@ -9,13 +9,25 @@ printf '/etc/hosts\n/usr/bin/ls\n' >paths
 nacre import paths paths --kind strings >out
 nacre create points --kind vectors --dim 2 --metric l2
 nacre put points a first --vector 1,0
+nacre put files large "$(head -c 20000 /dev/zero | tr '\0' v)"
 nacre put files late value
 
-# looks CODE ARGUMENTS...: that, with the store the same before and after; but for what a writer that is asked for its statistics answers.
+# Contents of all files, and of these and the directories the kind, the mode, the number of names and when they were last written; but for what a writer
+# that is asked for its statistics answers: the files WATCH and STATS, and the time of the directory that they are in.
+state() {
+    fingerprint store | grep -v -e ' \./WATCH$' -e ' \./STATS$'
+    (cd store && find . ! -name WATCH ! -name STATS -printf '%p %y %m %n %T@\n' | sort)
+}
+
+# looks CODE ARGUMENTS...: that, with the store the same before and after.
 looks() {
-    fingerprint store | grep -v -e ' \./WATCH$' -e ' \./STATS$' >before
+    case $asked$2 in
+    yesstats | yesmetrics) time='^\. ' ;;
+    *) time='^$' ;;
+    esac
+    state | grep -v "$time" >before
     expect "$@"
-    fingerprint store | grep -v -e ' \./WATCH$' -e ' \./STATS$' >after
+    state | grep -v "$time" >after
     same before after
 }
 
@@ -37,12 +49,16 @@ look_at_all() {
     looks 0 dump log "$(ls -S store/log/* | head -n 1)"
     looks 0 dump manifest "$(ls store/manifest/* | tail -n 1)"
     looks 0 dump segment "$(ls store/segments/*.seg | head -n 1)"
+    looks 0 dump values "$(ls store/values/*.val | head -n 1)"
+    looks 0 backup "backups-$asked"
 }
 
 it "nothing changes in a store that nobody has open"
+asked=no
 look_at_all
 
 it "nothing changes in a store that a writer has open"
+asked=yes
 mkfifo pipe
 "$command" import files - <pipe >import.out &
 importer=$!
