@@ -71,24 +71,24 @@ static int verify(const struct arguments *arguments, uint64_t id)
     return status == NACRE_OK ? RESULT_OK : complain_status("backup", status);
 }
 
-/* Beside a writer a read-only opening may lose its files; then a new one sees the newer ones. */
-#define ATTEMPTS 5
+struct making {
+    const char *directory;
+    nacre_backup_options options;
+    uint64_t id;
+};
+
+static int make_backup(nacre_store *store, void *context)
+{
+    struct making *making = context;
+    return nacre_backup(store, making->directory, &making->options, &making->id);
+}
 
 static int make(const struct arguments *arguments, uint64_t *id)
 {
-    nacre_backup_options options = NACRE_BACKUP_OPTIONS_INIT;
-    int result = RESULT_ERROR, status = NACRE_BUSY;
-    options.without_indexes = option_given(arguments, OPTION_NO_INDEX);
-    for (int attempt = 0; attempt < ATTEMPTS && status == NACRE_BUSY; attempt++) {
-        struct session session;
-        if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
-            return RESULT_ERROR;
-        }
-        status = nacre_backup(session.store, arguments->items[0], &options, id);
-        bool last = status != NACRE_BUSY || attempt + 1 == ATTEMPTS;
-        result = status == NACRE_OK ? RESULT_OK : last ? complain_status("backup", status) : RESULT_ERROR;
-        result = session_close(&session, result);
-    }
+    struct making making = { .directory = arguments->items[0], .options = NACRE_BACKUP_OPTIONS_INIT };
+    making.options.without_indexes = option_given(arguments, OPTION_NO_INDEX);
+    int result = session_read(arguments, make_backup, &making);
+    *id = making.id;
     return result;
 }
 

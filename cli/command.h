@@ -36,6 +36,7 @@ enum { RESULT_OK = 0, RESULT_NO_MATCH = 1, RESULT_ERROR = 2 };
       "lines, tsv, csv, jsonl, or for vectors fvecs, bvecs, npy, glove, jsonl; export: tsv or jsonl. Without it the " \
       "file's name decides") \
     X(HEADER, "header", NULL, "pass over the first line") \
+    X(CRLF, "crlf", NULL, "lines end in \\r\\n: the \\r before a newline is no part of the key") \
     X(WATCH, "watch", NULL, "show it anew every second, until q is pressed or it is interrupted") \
     X(INTERVAL, "interval", "MS", "milliseconds between two looks, default 1000") \
     X(NUM, "num", "N", "entries, default 100000") \

@@ -59,7 +59,7 @@ static const char grep_text[] =
     "hexadecimal too.\n\n"
     "--explain counts the matches and tells how: the literals that the pattern needs, and for each memtable and "
     "segment the strategy, "
-    "the blocks that were candidates, and what was read; with --json as nacre_regex_explain gives it. --threads "
+    "the blocks that were candidates, and what was read; with --json as an object. --threads "
     "is for counts; without it as many are taken as pay.\n\n"
     "Ends with 0 where a key was found, 1 where none was, 2 after an error; --explain ends with 0 either way.";
 
@@ -85,8 +85,9 @@ static const char near_text[] =
     "Ends with 0 where an entry was found, 1 where none was, 2 after an error.";
 
 static const char import_text[] =
-    "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty), tsv and csv (first column "
-    "key, second "
+    "FILE `-` is standard input. Formats: lines (the line is the key, the value is empty; a \\r at its end is kept, "
+    "but "
+    "with --crlf), tsv and csv (first column key, second "
     "value, further ones are passed over), jsonl (an object per line with `key` or `key_hex`, and `value` or "
     "`value_hex`; a value that is no string is kept as its JSON text). In tsv \\t \\n \\r \\\\ and \\xNN stand for "
     "bytes, as `export` and `scan` write them. In csv quotes are as in RFC 4180. Without --format the ending of the "
@@ -172,7 +173,7 @@ const struct command command_table[] = {
     { "Data", "near", "NAME", 1, 1, NEAR_OPTIONS, "print the entries whose vectors are nearest", near_text, run_near },
     { "Data", "import", "NAME FILE", 2, 2,
       OPTION_BIT(KIND) | OPTION_BIT(METRIC) | OPTION_BIT(NO_INDEX) | OPTION_BIT(FORMAT) | OPTION_BIT(HEADER) |
-          OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(BATCH) | OPTION_BIT(SORTED),
+          OPTION_BIT(CRLF) | OPTION_BIT(TTL) | OPTION_BIT(DURABILITY) | OPTION_BIT(BATCH) | OPTION_BIT(SORTED),
       "store the entries of a file", import_text, run_import },
     { "Data", "export", "NAME [FILE]", 1, 2, RANGE_OPTIONS | OPTION_BIT(FORMAT),
       "write entries to a file that import reads",
@@ -217,8 +218,8 @@ const struct command command_table[] = {
       "since "
       "the last look, latencies, stalls, memory, the log, tasks in the background, and the levels of each collection "
       "as "
-      "bars. Where the output is no terminal it prints a block, or with --json an object, per look. --json is what "
-      "nacre_stats gives.",
+      "bars. Where the output is no terminal it prints a block, or with --json an object, per look. --json has "
+      "all the figures, in one object.",
       run_stats },
     { "Looking inside", "metrics", "", 0, 0, 0, "print the figures in the text format of Prometheus",
       "Where a program has the store open for writing, it is asked for its own figures, as by `stats`, and nacre_live "
@@ -236,8 +237,8 @@ const struct command command_table[] = {
       run_dump },
     { "Looking inside", "salvage", "DIR", 1, 1, OPTION_BIT(TO), "repair a damaged store as far as it can be",
       "DIR is the store; no other program may have it open. Damaged log files are kept as *.corrupt, and what can "
-      "be read of them goes on. Damaged places in segments are named and left: keys outside of them can be read, and "
-      "the command ends with 2.\n\n"
+      "be read of them goes on. Damaged places in segments are named and left: keys outside of them can be read. It "
+      "ends with 2 where something was lost or is left damaged.\n\n"
       "--to DIR makes a new store of everything that can be read, whatever is damaged or missing: CURRENT, the "
       "manifest, segments, value files, the log. It prints what is lost, key by key where keys are known, and which "
       "keys may show an older value; --json prints the whole report. It ends with 2 where something was lost.",

@@ -44,14 +44,14 @@ int run_compact(const struct arguments *arguments)
     return result;
 }
 
+static int make_checkpoint(nacre_store *store, void *context)
+{
+    return nacre_checkpoint(store, context);
+}
+
 int run_checkpoint(const struct arguments *arguments)
 {
-    struct session session;
-    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
-        return RESULT_ERROR;
-    }
-    int status = nacre_checkpoint(session.store, arguments->items[0]);
-    return session_close(&session, status == NACRE_OK ? RESULT_OK : complain_status("checkpoint", status));
+    return session_read(arguments, make_checkpoint, (void *)arguments->items[0]);
 }
 
 int run_resume(const struct arguments *arguments)
@@ -71,8 +71,10 @@ static void print_parameter(const char *name, const json_t *parameter)
              json_integer_value(json_object_get(parameter, "least")),
              json_integer_value(json_object_get(parameter, "most")));
     printf("%-20s %14" JSON_INTEGER_FORMAT " %-8s %s: %s (%s). Wrong when: %s\n", name,
-           json_integer_value(json_object_get(parameter, "value")),
-           json_is_true(json_object_get(parameter, "set")) ? "set" : "default",
+           json_integer_value(json_object_get(parameter, "in_force")),
+           json_is_true(json_object_get(parameter, "auto"))  ? "auto"
+           : json_is_true(json_object_get(parameter, "set")) ? "set"
+                                                             : "default",
            json_string_value(json_object_get(parameter, "unit")), json_string_value(json_object_get(parameter, "text")),
            range, json_string_value(json_object_get(parameter, "wrong_when")));
 }
@@ -118,7 +120,9 @@ int run_tune(const struct arguments *arguments)
     int status =
         sets ? nacre_tune(session.store, arguments->items[0], arguments->items[1]) : nacre_tuning(session.store, &text);
     if (status != NACRE_OK) {
-        result = complain_status("tune", status);
+        result = sets && status == NACRE_INVALID
+                     ? complain("tune: %s; `nacre tune` lists the parameters and their ranges", nacre_last_error())
+                     : complain_status("tune", status);
     } else if (!sets) {
         result = show_tuning(arguments, text, arguments->count ? arguments->items[0] : NULL);
     }

@@ -330,8 +330,9 @@ int run_import(const struct arguments *arguments)
     bool input = strcmp(path, "-") == 0;
     struct stat about;
     int result = RESULT_ERROR;
-    import.reader =
-        (struct record_reader){ .name = input ? "standard input" : path, .hex = option_given(arguments, OPTION_HEX) };
+    import.reader = (struct record_reader){ .name = input ? "standard input" : path,
+                                            .hex = option_given(arguments, OPTION_HEX),
+                                            .crlf = option_given(arguments, OPTION_CRLF) };
     import.vectors = (struct vector_reader){ .name = import.reader.name, .format = vector_format_of(arguments, path) };
     import.options.durability = NACRE_OS;
     import.sorted = option_given(arguments, OPTION_SORTED);

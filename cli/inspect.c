@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#define VERIFY_ATTEMPTS 8 /* while a writer is ahead of every try to open the store */
+
 static void print_report_json(const nacre_verify_report *report)
 {
     const char *line = report->damage ? report->damage : "";
@@ -48,18 +50,22 @@ void print_verified(const struct arguments *arguments, const nacre_verify_report
 
 int run_verify(const struct arguments *arguments)
 {
-    struct session session;
+    nacre_options options = NACRE_OPTIONS_INIT;
     nacre_verify_report report = NACRE_VERIFY_REPORT_INIT;
-    if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+    const char *path = session_path(arguments);
+    if (!path) {
         return RESULT_ERROR;
     }
-    int status = nacre_verify(session.store, &report);
+    options.logger = session_logger(arguments);
+    int status = NACRE_BUSY;
+    for (int attempt = 0; attempt < VERIFY_ATTEMPTS && status == NACRE_BUSY; attempt++) {
+        status = nacre_verify_path(path, &options, &report);
+    }
     if (status == NACRE_OK || (status == NACRE_CORRUPT && report.damaged)) {
         print_verified(arguments, &report, true);
     }
-    int result = status == NACRE_OK ? RESULT_OK : complain_status("verify", status);
     nacre_free(report.damage);
-    return session_close(&session, result);
+    return status == NACRE_OK ? RESULT_OK : session_complain(arguments, path, status);
 }
 
 struct dumping {
@@ -122,10 +128,17 @@ static int print_salvaged(const struct arguments *arguments, const char *text)
         }
     }
     json_int_t left = json_integer_value(json_object_get(json_object_get(report, "segments"), "damaged"));
+    json_int_t lost = json_integer_value(json_object_get(json_object_get(report, "log"), "damaged_regions"));
     json_decref(report);
-    return left ? complain("salvage: %lld damaged places are left in segments; keys outside of them can be read, and "
-                           "`nacre salvage %s --to NEW` copies what can be read",
-                           (long long)left, arguments->items[0])
+    if (left) {
+        return complain(
+            "salvage: %lld damaged places in the log, which lost what stood there, and %lld that are left in "
+            "segments; keys outside of them can be read, and `nacre salvage %s --to NEW` copies what can be "
+            "read",
+            (long long)lost, (long long)left, arguments->items[0]);
+    }
+    return lost ? complain("salvage: %lld damaged places in the log: what stood there is lost, the rest is kept",
+                           (long long)lost)
                 : RESULT_OK;
 }
 

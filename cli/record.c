@@ -86,10 +86,13 @@ static int read_line(struct record_reader *reader)
     reader->line++;
     reader->bytes += (uint64_t)got;
     reader->text_size = (size_t)got;
-    if (reader->text[reader->text_size - 1] == '\n') {
+    bool ended = reader->text[reader->text_size - 1] == '\n';
+    if (ended) {
         reader->text[--reader->text_size] = 0;
     }
-    if (reader->format != RECORD_LINES && reader->text_size && reader->text[reader->text_size - 1] == '\r') {
+    /* A key that is a line may end in one: there it is part of the end of a line only where that was said, and only before a newline. */
+    bool strips = reader->format != RECORD_LINES || (reader->crlf && ended);
+    if (strips && reader->text_size && reader->text[reader->text_size - 1] == '\r') {
         reader->text[--reader->text_size] = 0;
     }
     return 1;

@@ -23,6 +23,7 @@ struct record_reader {
     const char *name; /* of the file, for errors */
     enum record_format format;
     bool hex;               /* keys of lines, tsv and csv are hexadecimal */
+    bool crlf;              /* lines: a carriage return before the end of a line belongs to that end */
     uint64_t line;          /* the number of the last line read */
     uint64_t bytes;         /* read so far */
     uint64_t empty;         /* lines passed over */

@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define READ_ATTEMPTS 8
+
 /* Called from any thread: one line is written under the stream's lock. */
 static void write_log_line(void *context, nacre_log_level level, const char *event, const char *fields_json)
 {
@@ -125,6 +127,12 @@ static bool lost_current(const char *path, int status)
            access(name, F_OK) != 0 && store_parts_are_in(path);
 }
 
+int session_complain(const struct arguments *arguments, const char *path, int status)
+{
+    return lost_current(path, status) ? complain_salvage(arguments->command->name, path, status)
+                                      : complain_status(arguments->command->name, status);
+}
+
 int session_open_path(struct session *session, const struct arguments *arguments, const char *path,
                       enum session_access access, nacre_durability durability)
 {
@@ -139,10 +147,7 @@ int session_open_path(struct session *session, const struct arguments *arguments
         nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
         status = nacre_open(path, &options, &session->store);
     }
-    if (status != NACRE_OK && lost_current(path, status)) {
-        return complain_salvage(arguments->command->name, path, status);
-    }
-    return status == NACRE_OK ? RESULT_OK : complain_status(arguments->command->name, status);
+    return status == NACRE_OK ? RESULT_OK : session_complain(arguments, path, status);
 }
 
 int session_open(struct session *session, const struct arguments *arguments, enum session_access access,
@@ -158,6 +163,24 @@ int session_open(struct session *session, const struct arguments *arguments, enu
         return session_close(session, RESULT_ERROR);
     }
     return RESULT_OK;
+}
+
+int session_read(const struct arguments *arguments, int (*call)(nacre_store *, void *context), void *context)
+{
+    int result = RESULT_ERROR, status = NACRE_BUSY;
+    for (int attempt = 1; attempt <= READ_ATTEMPTS && status == NACRE_BUSY; attempt++) {
+        struct session session;
+        if (session_open(&session, arguments, SESSION_READ, NACRE_DURABILITY_DEFAULT, NULL) != RESULT_OK) {
+            return RESULT_ERROR;
+        }
+        status = call(session.store, context);
+        bool told = status != NACRE_OK && (status != NACRE_BUSY || attempt == READ_ATTEMPTS);
+        result = status == NACRE_OK ? RESULT_OK
+                 : told             ? complain_status(arguments->command->name, status)
+                                    : RESULT_ERROR;
+        result = session_close(&session, result);
+    }
+    return result;
 }
 
 int session_close(struct session *session, int result)

@@ -19,9 +19,14 @@ const char *session_path(const struct arguments *);
 /* Opens the store, and the collection where `name` is not NULL. durability: of writes that do not say. Returns RESULT_OK,
    or RESULT_ERROR after saying what is wrong; then nothing is open. */
 int session_open(struct session *, const struct arguments *, enum session_access, nacre_durability, const char *name);
+/* Says why the store at `path` did not open, and what helps where CURRENT was lost. Returns RESULT_ERROR. */
+int session_complain(const struct arguments *, const char *path, int status);
 /* The same with a path of its own and no collection. */
 int session_open_path(struct session *, const struct arguments *, const char *path, enum session_access,
                       nacre_durability);
+/* Opens the store for reading and makes the call on it. Beside a writer an opening may lose the files that it shows: where the call says NACRE_BUSY, it
+   is made again on a new opening, which shows newer ones. Says what is wrong. */
+int session_read(const struct arguments *, int (*call)(nacre_store *, void *context), void *context);
 /* Closes what is open. Returns `result`, or RESULT_ERROR where closing fails. */
 int session_close(struct session *, int result);
 

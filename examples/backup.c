@@ -69,6 +69,10 @@ int main(void)
     must(nacre_close(store), "close");
     look_at("backup.restored", "note 0007");
 
+    /* A store that damage keeps from opening is checked by its path: all that is damaged or missing is named. */
+    nacre_verify_report restored = NACRE_VERIFY_REPORT_INIT;
+    must(nacre_verify_path("backup.restored", NULL, &restored), "verify what was restored");
+
     /* Everything that can be read of a damaged store goes to a new one; the report says what could not. */
     char *report;
     status = nacre_salvage_copy("backup.nacre", "backup.salvaged", NULL, &report);

@@ -369,7 +369,8 @@ typedef struct nacre_options {
    Returns: NACRE_NOT_FOUND (error_if_missing or read_only, and no store), NACRE_EXISTS (error_if_exists),
    NACRE_INVALID (not a store and not empty), NACRE_LOCKED (open for writing elsewhere; the detail names the holder),
    NACRE_BUSY (read_only, and the writer was ahead of every try), NACRE_UNSUPPORTED (written by a newer version),
-   NACRE_CORRUPT, NACRE_IO, NACRE_NO_SPACE.
+   NACRE_CORRUPT, NACRE_IO, NACRE_NO_SPACE (not 64 KiB for the log; where there is that, but not room for two log files,
+   the store is open in the state NACRE_STATE_READ_ONLY, and takes deletes).
    Ownership: nacre_close. options, the logger struct and path are copied; what logger->context and os point to must
    live until nacre_close.
    Threads: any. */
@@ -1280,6 +1281,16 @@ typedef struct nacre_verify_report {
    Ownership: nacre_free(report->damage), which is NULL where nothing was found.
    Threads: any. */
 NACRE_API int nacre_verify(nacre_store *store, nacre_verify_report *report);
+
+/* The same for a store that is not open here, also one that damage keeps from opening: each segment, value file and log file that is
+   missing or damaged is named, and all others are checked. Works beside a writer. Without CURRENT or manifest nothing tells what should be there.
+   path: the store's directory. options: os, logger, hooks and budgets count; NULL for defaults.
+   report: as for nacre_verify.
+   Returns: NACRE_CORRUPT (damage was found; the report is filled, but where CURRENT or the manifest is damaged: then `damaged` is 0 and
+   nacre_last_error tells), NACRE_NOT_FOUND (no store), NACRE_INVALID (not a store), NACRE_BUSY, NACRE_UNSUPPORTED, NACRE_IO.
+   Ownership: nacre_free(report->damage), which is NULL where nothing was found.
+   Threads: any. */
+NACRE_API int nacre_verify_path(const char *path, const nacre_options *options, nacre_verify_report *report);
 
 /* Repairs the log of a store that is not open: a log file damaged in the middle is set aside as *.corrupt, the records
    before and behind the damage are kept, and the store opens afterwards. Damaged segments are reported and stay as

@@ -104,8 +104,7 @@ int check_put(const nacre_collection *collection, nacre_slice key, nacre_slice v
     }
     return !collection->kind->holds_vectors
                ? NACRE_OK
-               : fail(NACRE_INVALID, "collection '%s' holds vectors: a put needs one (nacre_put_vector)",
-                      collection->name);
+               : fail(NACRE_INVALID, "collection '%s' holds vectors: a put needs one", collection->name);
 }
 
 int check_put_vector(const nacre_collection *collection, nacre_slice key, const float *vector, nacre_slice value)

@@ -115,14 +115,57 @@ int nacre_checkpoint(nacre_store *store, const char *path)
     return status == NACRE_OK ? store_checkpoint(store, path) : status;
 }
 
+static int read_options(const nacre_options *given, nacre_options *options)
+{
+    int status = check_options(options, sizeof *options, given, "nacre_options");
+    if (status == NACRE_OK) {
+        status = check_os(options->os);
+    }
+    if (status == NACRE_OK && !options->os) {
+        options->os = os_posix();
+    }
+    return status;
+}
+
+static int check_report(const nacre_verify_report *report)
+{
+    if (report && report->struct_size >= sizeof *report) {
+        return NACRE_OK;
+    }
+    return fail(NACRE_INVALID, "the report is %s",
+                report ? "shorter than this library's; make it with NACRE_VERIFY_REPORT_INIT" : "NULL");
+}
+
 int nacre_verify(nacre_store *store, nacre_verify_report *report)
 {
     int status = check_store(store);
-    if (status == NACRE_OK && (!report || report->struct_size < sizeof *report)) {
-        status = fail(NACRE_INVALID, "the report is %s",
-                      report ? "shorter than this library's; make it with NACRE_VERIFY_REPORT_INIT" : "NULL");
+    if (status == NACRE_OK) {
+        status = check_report(report);
     }
     return status == NACRE_OK ? store_verify(store, report) : status;
+}
+
+int nacre_verify_path(const char *path, const nacre_options *given, nacre_verify_report *report)
+{
+    nacre_options options;
+    nacre_store *store = NULL;
+    if (!path || !*path) {
+        return fail(NACRE_INVALID, "the path of the store must be given");
+    }
+    int status = check_report(report);
+    if (status == NACRE_OK) {
+        status = read_options(given, &options);
+    }
+    if (status != NACRE_OK) {
+        return status;
+    }
+    options.read_only = true;
+    options.error_if_exists = options.salvage = false;
+    if ((status = store_open_to_verify(path, &options, &store)) == NACRE_OK) {
+        status = store_verify(store, report);
+        (void)store_close(store); /* it was only read; the detail is the verification's */
+    }
+    return status;
 }
 
 int nacre_tune(nacre_store *store, const char *name, const char *value)
@@ -170,18 +213,6 @@ int nacre_metrics(nacre_store *store, char **text)
         status = fail(NACRE_INVALID, "the place for the text is NULL");
     }
     return status == NACRE_OK ? store_metrics_text(store, text) : status;
-}
-
-static int read_options(const nacre_options *given, nacre_options *options)
-{
-    int status = check_options(options, sizeof *options, given, "nacre_options");
-    if (status == NACRE_OK) {
-        status = check_os(options->os);
-    }
-    if (status == NACRE_OK && !options->os) {
-        options->os = os_posix();
-    }
-    return status;
 }
 
 int nacre_writer_stats(const char *path, const nacre_options *given, uint32_t timeout_ms, char **json)

@@ -187,25 +187,23 @@ static int adopt_older(struct wal *w, uint32_t first_file, struct wal_file ***ta
     return status;
 }
 
-static int start(struct wal *w, uint32_t first_file)
+/* The first file and a spare; while space is saved a spare is what there is room for. */
+static int make_first(struct wal *w, uint32_t number, uint32_t previous, struct wal_file **tail)
 {
-    struct wal_file *first = NULL, **tail = &w->oldest;
-    uint32_t previous = 0;
-    int status = adopt_older(w, first_file, &tail, &previous);
-    if (status != NACRE_OK) {
-        return status;
-    }
-    w->next_number = first_file + 1;
+    struct wal_file *first = NULL;
+    uint64_t bytes = wal_usual_bytes(w, w->file_bytes);
+    w->next_number = number + 1;
     /* Recovery has made all before this file durable. */
-    atomic_store_explicit(&w->synced, WAL_POSITION(first_file, WAL_HEADER_BYTES), memory_order_relaxed);
-    status = wal_file_make(w, first_file, previous, w->file_bytes, (struct wal_gap){ 0 }, &first);
+    atomic_store_explicit(&w->synced, WAL_POSITION(number, WAL_HEADER_BYTES), memory_order_relaxed);
+    int status = wal_file_make(w, number, previous, bytes, (struct wal_gap){ 0 }, &first);
     if (status != NACRE_OK) {
         return status;
     }
     *tail = first;
     wal_install(w, first);
     atomic_store_explicit(&w->oldest_number, w->oldest->number, memory_order_relaxed);
-    return wal_prepare(w, 0);
+    status = wal_prepare(w, 0);
+    return status == NACRE_NO_SPACE && wal_saves_space(w) ? NACRE_OK : status;
 }
 
 /* Leaves the directory as it was found. */
@@ -220,6 +218,24 @@ static void undo_start(struct wal *w)
         wal_file_destroy(w, w->current);
         w->current = NULL;
     }
+}
+
+static int start(struct wal *w, uint32_t first_file)
+{
+    struct wal_file **tail = &w->oldest;
+    uint32_t previous = 0;
+    int status = adopt_older(w, first_file, &tail, &previous);
+    if (status != NACRE_OK) {
+        return status;
+    }
+    status = make_first(w, first_file, previous, tail);
+    if (status == NACRE_NO_SPACE && !wal_saves_space(w)) {
+        /* With a number of its own: should the removed file be back after a loss of power, the chain goes by the greater one. */
+        undo_start(w);
+        wal_save_space(w, true);
+        status = make_first(w, w->next_number, previous, tail);
+    }
+    return status;
 }
 
 int wal_open(const struct wal_options *options, uint32_t first_file, struct wal **out)
@@ -241,6 +257,7 @@ int wal_open(const struct wal_options *options, uint32_t first_file, struct wal 
     w->sync_times = options->sync_times;
     w->use_maps = options->map;
     w->recycle = options->recycle;
+    atomic_store_explicit(&w->saves_space, options->save_space, memory_order_relaxed);
     w->before_sync = options->before_sync;
     w->before_sync_context = options->before_sync_context;
     w->file_bytes = options->file_bytes < 4096 ? 4096 : (options->file_bytes + 4095) & ~(uint64_t)4095;

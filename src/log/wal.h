@@ -26,6 +26,7 @@ struct wal_options {
         file_bytes_most; /* up to which files grow while an appender has to wait for the next one; 0: they do not */
     bool map;            /* false: pwrite per record */
     bool recycle;        /* keep pruned files as spares (at most 2) */
+    bool save_space;     /* begins as after wal_save_space */
     struct histogram *sync_times; /* nanoseconds of each sync; may be NULL; lives as long as the log */
     /* Called by who leads a sync, before the log's files are synced and after their end was taken: makes durable what the records up to there speak
        of. Its failure is that of the sync. May be NULL. */
@@ -33,8 +34,9 @@ struct wal_options {
     void *before_sync_context;
 };
 
-/* Starts a new file with number `first_file` (greater than any that exists); existing files are kept until pruned. The file
-   and one spare are ready on return. */
+/* Starts a new file with number `first_file` (greater than any that exists), or the next number that is free; existing files are kept until pruned. The
+   file and one spare are ready on return. Where the disk has no room for both the log begins to save space: then the file is small, and there may be no
+   spare. NACRE_NO_SPACE: not for a small one either. */
 int wal_open(const struct wal_options *, uint32_t first_file, struct wal **);
 /* Syncs nothing. Files stay; spares and the space behind the newest record are given back. */
 void wal_close(struct wal *);
@@ -53,6 +55,10 @@ wal_position wal_end(const struct wal *); /* where the next record would start; 
    slow. No-op when a fitting spare is there. 0: ahead of the need; else the caller waits for it: the files to come are larger then, so that
    there is more time to make each, and smaller again after a while without a wait. */
 int wal_prepare(struct wal *, uint64_t min_bytes);
+/* The disk is full: from here on files are as small as they can be (64 KiB, or what a record needs), and pruned ones go instead of serving again. Until it is
+   told otherwise. Any thread, no lock of the log's held. */
+void wal_save_space(struct wal *, bool saves);
+bool wal_saves_space(const struct wal *);
 bool wal_wants_prepare(const struct wal *); /* cheap; any thread */
 /* Ends the current file: the next append goes to the spare. One at a time with wal_append. NACRE_BUSY as above. */
 int wal_rotate(struct wal *);

@@ -54,7 +54,8 @@ void wal_file_destroy(struct wal *w, struct wal_file *file)
 static void dispose(struct wal *w, struct wal_file *file)
 {
     pthread_mutex_lock(&w->files_lock);
-    bool keep = w->recycle && file->recyclable && file->size == w->file_bytes && w->pool_count < WAL_POOL_FILES;
+    bool keep = w->recycle && file->recyclable && file->size == w->file_bytes && w->pool_count < WAL_POOL_FILES &&
+                !wal_saves_space(w);
     if (keep) {
         w->pool[w->pool_count++] = file;
     }
@@ -255,11 +256,17 @@ int wal_make_spare(struct wal *w, uint64_t size, struct wal_gap gap, bool fresh,
     return wal_file_make(w, number, previous, size, gap, out);
 }
 
+uint64_t wal_usual_bytes(const struct wal *w, uint64_t bytes)
+{
+    return wal_saves_space(w) && bytes > WAL_SMALL_BYTES ? WAL_SMALL_BYTES : bytes;
+}
+
 /* The size that a record of `bytes` needs, and whether the spare is as wanted; detaches one that is not (invariant 2). */
 static bool wants_spare(struct wal *w, uint64_t bytes, uint64_t *size, struct wal_gap *gap)
 {
     uint64_t needed = (bytes + WAL_FILE_OVERHEAD + 4095) & ~(uint64_t)4095;
-    *size = needed > w->next_bytes ? needed : w->next_bytes;
+    uint64_t usual = wal_usual_bytes(w, w->next_bytes);
+    *size = needed > usual ? needed : usual;
     pthread_mutex_lock(&w->files_lock);
     *gap = (struct wal_gap){ w->broken_at, w->broken_at };
     struct wal_file *unfit = NULL;
@@ -347,7 +354,9 @@ static void populate_ahead(struct wal *w)
 
 int wal_prepare(struct wal *w, uint64_t min_bytes)
 {
-    uint32_t late = min_bytes && min_bytes <= w->file_bytes - WAL_FILE_OVERHEAD ? unfollowed(w) : 0;
+    /* Small files are late for being small, and are not to grow for it. */
+    bool counts = min_bytes && min_bytes <= w->file_bytes - WAL_FILE_OVERHEAD && !wal_saves_space(w);
+    uint32_t late = counts ? unfollowed(w) : 0;
     pthread_mutex_lock(&w->prepare_lock);
     if (late) {
         note_wait(w, late);
@@ -361,6 +370,25 @@ int wal_prepare(struct wal *w, uint64_t min_bytes)
     w->syncs_at_prepare = atomic_load_explicit(&w->syncs, memory_order_relaxed);
     pthread_mutex_unlock(&w->prepare_lock);
     return status;
+}
+
+bool wal_saves_space(const struct wal *w)
+{
+    return atomic_load_explicit(&w->saves_space, memory_order_relaxed);
+}
+
+void wal_save_space(struct wal *w, bool saves)
+{
+    struct wal_file *idle;
+    atomic_store_explicit(&w->saves_space, saves, memory_order_relaxed);
+    do {
+        pthread_mutex_lock(&w->files_lock);
+        idle = saves ? take_from_pool(w) : NULL;
+        pthread_mutex_unlock(&w->files_lock);
+        if (idle) {
+            wal_file_destroy(w, idle);
+        }
+    } while (idle);
 }
 
 bool wal_wants_prepare(const struct wal *w)

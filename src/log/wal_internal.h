@@ -16,6 +16,7 @@
 #define WAL_POPULATE_BYTES ((uint64_t)4 << 20) /* pages are faulted in this far ahead of the appender */
 #define WAL_POOL_FILES     2
 #define WAL_FAILURES       8
+#define WAL_SMALL_BYTES    ((uint64_t)64 << 10) /* of a file while space is saved */
 #define WAL_CALM_FILES     16 /* made in time, one after the other: then files may be half as large again */
 
 struct wal_file {
@@ -87,8 +88,9 @@ struct wal {
     uint32_t calm_files;    /* made in time since the last wait; prepare_lock */
     uint32_t awaited_after; /* the file behind which an appender has waited last; prepare_lock */
     bool use_maps, recycle;
-    struct wal_file *oldest; /* live files, current last; files_lock */
-    struct wal_file *spare;  /* files_lock */
+    _Atomic bool saves_space;              /* relaxed: it sizes what is made next */
+    struct wal_file *oldest;               /* live files, current last; files_lock */
+    struct wal_file *spare;                /* files_lock */
     struct wal_file *pool[WAL_POOL_FILES]; /* files_lock */
     size_t pool_count;
     uint32_t next_number;   /* files_lock */
@@ -100,7 +102,9 @@ struct wal {
     _Atomic uint64_t closed_bytes, rotations, recycled;
 };
 
-/* wal_files.c. A new file, ready to be appended to: header and name durable, first window populated. */
+/* wal_files.c. The size of a file that is otherwise to have `bytes`: less while space is saved. */
+uint64_t wal_usual_bytes(const struct wal *, uint64_t bytes);
+/* A new file, ready to be appended to: header and name durable, first window populated. */
 int wal_file_make(struct wal *, uint32_t number, uint32_t previous, uint64_t size, struct wal_gap, struct wal_file **);
 /* The file that is to follow the current one; prepare_lock held and w->spare NULL. */
 int wal_make_spare(struct wal *, uint64_t size, struct wal_gap, bool fresh, struct wal_file **);

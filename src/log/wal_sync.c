@@ -261,7 +261,7 @@ int wal_recover_from_failure(struct wal *w)
     if (spare) {
         wal_file_drop(w, spare);
     }
-    int status = wal_make_spare(w, w->file_bytes, gap, true, &fresh);
+    int status = wal_make_spare(w, wal_usual_bytes(w, w->file_bytes), gap, true, &fresh);
     if (status == NACRE_OK) {
         pthread_mutex_lock(&w->files_lock);
         w->current->end = w->offset;

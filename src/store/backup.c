@@ -322,9 +322,7 @@ static int copy_one(struct backup_run *run, struct picture_file *file)
     default:
         status = copy_plain(run, file, from, aside);
     }
-    return status == NACRE_NOT_FOUND && run->store->read_only
-               ? fail(NACRE_BUSY, "%s: the writer removed it while it was copied; try again", from)
-               : status;
+    return status;
 }
 
 static int add_bytes(struct backup_run *run, const char *name, nacre_slice bytes)
@@ -358,12 +356,7 @@ static int copy_all(struct backup_run *run)
     struct picture *p = &run->picture;
     int status = NACRE_OK;
     for (size_t i = 0; i < p->count && status == NACRE_OK; i++) {
-        if ((status = copy_one(run, &p->files[i])) == NACRE_OK) {
-            picture_copied(p, i + 1);
-        }
-    }
-    if (status == NACRE_OK) {
-        status = picture_check(p);
+        status = picture_copied(p, i + 1, copy_one(run, &p->files[i]));
     }
     return status == NACRE_OK ? add_manifest(run) : status;
 }

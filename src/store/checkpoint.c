@@ -45,12 +45,7 @@ static int copy_all(struct checkpoint *c)
         return status;
     }
     for (size_t i = 0; i < p->count && status == NACRE_OK; i++) {
-        if ((status = copy_file(c, &p->files[i])) == NACRE_OK) {
-            picture_copied(p, i + 1);
-        }
-    }
-    if (status == NACRE_OK) {
-        status = picture_check(p);
+        status = picture_copied(p, i + 1, copy_file(c, &p->files[i]));
     }
     if (status == NACRE_OK) {
         status = layout_sync(c->copier.os, c->path, p->folders);

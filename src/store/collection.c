@@ -154,15 +154,14 @@ static int check_vectors(const struct kind *kind, const nacre_collection_options
     }
     return options->metric >= NACRE_L2 && options->metric <= NACRE_DOT
                ? NACRE_OK
-               : fail(NACRE_INVALID, "a collection of vectors needs its metric: 1 L2, 2 cosine, 3 dot, not %d",
-                      (int)options->metric);
+               : fail(NACRE_INVALID, "a collection of vectors needs its metric: l2, cosine or dot");
 }
 
 static int unknown_operator(const char *collection, const char *name)
 {
     return fail(NACRE_UNSUPPORTED,
-                "collection '%s' needs the merge operator '%s', which the program has not given in nacre_options.hooks",
-                collection, name);
+                "collection '%s' needs the merge operator '%s', which this program does not bring along", collection,
+                name);
 }
 
 static int check_merge_operator(const nacre_store *store, const char *collection,
@@ -198,8 +197,7 @@ static int check_filter(const nacre_store *store, const char *collection, const 
     return hooks_compaction_filter(&store->hooks, name)
                ? NACRE_OK
                : fail(NACRE_UNSUPPORTED,
-                      "collection '%s' is to have the compaction filter '%s', which the program has not given in "
-                      "nacre_options.hooks",
+                      "collection '%s' is to have the compaction filter '%s', which this program does not bring along",
                       collection, name);
 }
 

@@ -271,7 +271,7 @@ static int finish(nacre_store *store, struct commit_run *run)
         return NACRE_OK;
     }
     return fail(NACRE_IO,
-                "the log failed before this write; whether it survives is decided by the next open or nacre_resume");
+                "the log failed before this write; whether it survives is decided by the next opening or a resume");
 }
 
 static void fill_durability(const nacre_store *store, struct commit *commit)

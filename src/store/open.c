@@ -6,6 +6,7 @@
 #include "store/autotune.h"
 #include "store/event.h"
 #include "store/values.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MIB             (UINT64_C(1) << 20)
@@ -32,15 +33,24 @@ static void share_memory(nacre_store *store)
     atomic_store_explicit(&store->limits.memtable_share, memtables, memory_order_relaxed);
     atomic_store_explicit(&store->limits.seal_share, seal, memory_order_relaxed);
     atomic_store_explicit(&store->limits.cache_share, cache, memory_order_relaxed);
+    tuning_note_worked_out(&store->tuning, TUNING_seal_bytes, seal);
+    tuning_note_worked_out(&store->tuning, TUNING_cache_bytes, cache);
     if (store->chunks) {
         chunk_pool_set_keep(store->chunks, 2 * seal);
     }
     budget_share(store);
 }
 
+static uint64_t log_file_bytes(const nacre_store *store)
+{
+    uint64_t chosen = store->log_limit / 128;
+    chosen = chosen < MIB ? MIB : chosen > 8 * MIB ? 8 * MIB : chosen;
+    return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
+}
+
 void store_apply_tuning(nacre_store *store)
 {
-    const struct tuning *t = &store->tuning;
+    struct tuning *t = &store->tuning;
     pthread_mutex_lock(&store->tuning.lock);
     share_memory(store);
     atomic_store_explicit(&store->limits.seal_vector_bytes,
@@ -55,7 +65,10 @@ void store_apply_tuning(nacre_store *store)
     atomic_store(&trees->tier_runs, tuning_get(t, TUNING_tier_runs));
     atomic_store(&trees->runs_most, tuning_get(t, TUNING_runs_most));
     uint64_t large = store->memory_budget < 1024 * MIB ? 2 * store->memory_budget : 2048 * MIB;
-    atomic_store(&trees->run_segment_bytes, choose(tuning_get(t, TUNING_run_segment_bytes), large));
+    uint64_t run_segment = choose(tuning_get(t, TUNING_run_segment_bytes), large);
+    atomic_store(&trees->run_segment_bytes, run_segment);
+    tuning_note_worked_out(t, TUNING_run_segment_bytes, run_segment);
+    tuning_note_worked_out(t, TUNING_log_file_bytes, log_file_bytes(store));
     atomic_store(&trees->learned_index, (uint8_t)tuning_get(t, TUNING_learned_index));
     atomic_store(&trees->index_memory_bytes, store->memory_budget / 4 * 3);
     atomic_store(&trees->block_bytes, tuning_get(t, TUNING_block_bytes));
@@ -357,21 +370,23 @@ int store_make_parts(nacre_store *store)
         status = store_open_values(store);
     }
     status = status == NACRE_OK ? gone_list_create(&store->gone) : status;
-    store->segments = (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
-                                            .logger = store->logger,
-                                            .directory = store->segments_path,
-                                            .cache = store->cache,
-                                            .buffer_bytes = budget_buffer_bytes(store),
-                                            .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
-                                            .values = store->values,
-                                            .reap = store_reap,
-                                            .reap_context = store,
-                                            .gone = store->gone };
+    store->segments =
+        (struct segment_env){ .os = os_handles_reopening_layer(store->handles),
+                              .logger = store->logger,
+                              .directory = store->segments_path,
+                              .cache = store->cache,
+                              .buffer_bytes = budget_buffer_bytes(store),
+                              .map = tuning_get(&store->tuning, TUNING_segment_map) != 0,
+                              .values = store->leaves_out ? NULL : store->values, /* some may be missing */
+                              .reap = store_reap,
+                              .reap_context = store,
+                              .gone = store->gone };
     store->trees = (struct tree_env){ .segments = &store->segments,
                                       .manifest = store->manifest,
                                       .logger = store->logger,
                                       .tuning = &store->tree_tuning,
                                       .context = store,
+                                      .leave_out = store_leave_out,
                                       .snapshots = store_snapshots,
                                       .sees = store_sees,
                                       .publish = view_publish,
@@ -411,13 +426,6 @@ int store_make_collections(nacre_store *store, const struct manifest_state *stat
     return status;
 }
 
-static uint64_t log_file_bytes(const nacre_store *store)
-{
-    uint64_t chosen = store->log_limit / 128;
-    chosen = chosen < MIB ? MIB : chosen > 8 * MIB ? 8 * MIB : chosen;
-    return choose(tuning_get(&store->tuning, TUNING_log_file_bytes), chosen);
-}
-
 /* Where the disk is so busy that the next file comes late: but not beyond what is set, nor so large that the log's limit is a few files. */
 static uint64_t log_file_bytes_most(const nacre_store *store)
 {
@@ -433,12 +441,25 @@ static int open_log(nacre_store *store, const struct manifest_state *state)
                                    .file_bytes_most = log_file_bytes_most(store),
                                    .map = tuning_get(&store->tuning, TUNING_log_map) != 0,
                                    .recycle = tuning_get(&store->tuning, TUNING_log_recycle) != 0,
+                                   .save_space = atomic_load_explicit(&store->space_low, memory_order_relaxed),
                                    .before_sync = store_sync_values,
                                    .before_sync_context = store,
                                    .sync_times = &store->latencies->shards[0][LATENCY_log_sync] };
     uint32_t first =
         store->recovery.last_file > state->next_log_file ? store->recovery.last_file : state->next_log_file;
     return wal_open(&options, first + 1, &store->wal);
+}
+
+/* A store that was opened on a full disk is as one whose disk got full: what frees space goes on. */
+static void look_for_room(nacre_store *store)
+{
+    char reason[OS_PATH_MAX + 128];
+    if (wal_saves_space(store->wal)) {
+        (void)snprintf(reason, sizeof reason,
+                       "%s: the disk is full: there was no room for two log files of %llu bytes when it was opened",
+                       store->path, (unsigned long long)log_file_bytes(store));
+        store_set_state(store, NACRE_STATE_READ_ONLY, NACRE_NO_SPACE, reason);
+    }
 }
 
 static int flush_one(nacre_collection *collection, void *context)
@@ -506,6 +527,7 @@ static int open_for_writing(nacre_store *store, bool present, bool salvage, bool
     atomic_store_explicit(&store->behind, stays_behind, memory_order_release);
     (void)event_phase(store, "log", at);
     event_recovered(store);
+    look_for_room(store);
     if (store->recovery.damaged_regions && (status = leave_damaged_log(store)) != NACRE_OK) {
         goto done;
     }
@@ -570,6 +592,7 @@ static void free_store(nacre_store *store)
     memory_free(store->log_path);
     memory_free(store->latencies);
     memory_free(store->values_path);
+    buffer_free(&store->left_out);
     memory_free(store);
 }
 
@@ -603,7 +626,7 @@ static int new_store(const char *path, const nacre_options *options, nacre_store
     return NACRE_OK;
 }
 
-static int try_read_only(const char *path, const nacre_options *options, nacre_store **store)
+static int try_read_only(const char *path, const nacre_options *options, bool leaves_out, nacre_store **store)
 {
     int status = NACRE_OK;
     for (unsigned attempt = 0; attempt < READ_ONLY_TRIES; attempt++) {
@@ -612,6 +635,7 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
         if ((status = new_store(path, options, &s)) != NACRE_OK) {
             return status;
         }
+        s->leaves_out = leaves_out;
         if ((status = look_at_directory(s, options, &present)) == NACRE_OK && (status = reader_open(s)) == NACRE_OK) {
             *store = s;
             return NACRE_OK;
@@ -625,7 +649,9 @@ static int try_read_only(const char *path, const nacre_options *options, nacre_s
     return status;
 }
 
-static int open_writer(const char *path, const nacre_options *options, bool stays_behind, nacre_store **store)
+/* *gave_up: the disk was full, and the reserve has made some room. */
+static int try_writing(const char *path, const nacre_options *options, bool stays_behind, nacre_store **store,
+                       bool *gave_up)
 {
     nacre_store *s = NULL;
     bool present = false;
@@ -646,6 +672,7 @@ static int open_writer(const char *path, const nacre_options *options, bool stay
     if (status == NACRE_OK) {
         atomic_store_explicit(&s->behind, true, memory_order_relaxed);
         status = open_for_writing(s, present, options->salvage, stays_behind);
+        *gave_up = status == NACRE_NO_SPACE && reserve_give_up(s);
     }
     if (status != NACRE_OK) {
         free_store(s);
@@ -655,14 +682,41 @@ static int open_writer(const char *path, const nacre_options *options, bool stay
     return NACRE_OK;
 }
 
+static int open_writer(const char *path, const nacre_options *options, bool stays_behind, nacre_store **store)
+{
+    bool gave_up = false;
+    int status = try_writing(path, options, stays_behind, store, &gave_up);
+    return gave_up ? try_writing(path, options, stays_behind, store, &gave_up) : status;
+}
+
 int store_open(const char *path, const nacre_options *options, nacre_store **store)
 {
-    return options->read_only ? try_read_only(path, options, store) : open_writer(path, options, false, store);
+    return options->read_only ? try_read_only(path, options, false, store) : open_writer(path, options, false, store);
 }
 
 int store_open_behind(const char *path, const nacre_options *options, nacre_store **store)
 {
     return open_writer(path, options, true, store);
+}
+
+static bool is_damage(int status)
+{
+    return status == NACRE_CORRUPT || status == NACRE_IO || status == NACRE_UNSUPPORTED;
+}
+
+bool store_leave_out(void *context, int status)
+{
+    nacre_store *store = context;
+    const char *detail = fail_detail();
+    return store->leaves_out && is_damage(status) &&
+           buffer_append(&store->left_out, detail, strlen(detail) + 1) == NACRE_OK;
+}
+
+int store_open_to_verify(const char *path, const nacre_options *options, nacre_store **store)
+{
+    int status = try_read_only(path, options, false, store);
+    /* Only then: beside a writer files that go look like damage, until a try meets none. */
+    return is_damage(status) ? try_read_only(path, options, true, store) : status;
 }
 
 static int check_handles(nacre_store *store)

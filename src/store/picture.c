@@ -260,28 +260,35 @@ int picture_take(nacre_store *store, bool short_log, struct picture *p)
     return status;
 }
 
-void picture_copied(struct picture *p, size_t index)
-{
-    if (p->store->read_only || index == 0 || p->files[index - 1].part != PICTURE_LOG) {
-        return;
-    }
-    bool more = index < p->count && p->files[index].part == PICTURE_LOG;
-    hold_log_from(p->store, &p->hold, more ? (uint32_t)p->files[index].id : UINT32_MAX);
-    work_housekeep(p->store);
-}
-
 /* A log file that the writer prunes may come back as another one, under another name: it was whole if none was pruned until now. */
-int picture_check(const struct picture *p)
+static int check_log(const struct picture *p)
 {
     struct manifest_state now = { 0 };
-    if (!p->store->read_only) {
-        return NACRE_OK;
-    }
     int status = manifest_verify(p->store->os, p->store->path, &now);
     bool pruned = status == NACRE_OK && now.next_log_file > p->state.next_log_file;
     manifest_state_free(&now);
     return pruned ? fail(NACRE_BUSY, "%s: the writer pruned its log while it was copied; try again", p->store->path)
                   : status;
+}
+
+int picture_copied(struct picture *p, size_t index, int status)
+{
+    const struct picture_file *file = &p->files[index - 1];
+    bool more = index < p->count && p->files[index].part == PICTURE_LOG;
+    if (p->store->read_only) {
+        if (status == NACRE_NOT_FOUND) {
+            return fail(NACRE_BUSY, "%s/%s: the writer removed it while it was copied; try again", p->store->path,
+                        file->name);
+        }
+        /* Once: when the last of its files is copied or, where the list has none, the first of the others. */
+        bool last = file->part == PICTURE_LOG ? !more : index == 1;
+        return status == NACRE_OK && last ? check_log(p) : status;
+    }
+    if (status == NACRE_OK && file->part == PICTURE_LOG) {
+        hold_log_from(p->store, &p->hold, more ? (uint32_t)p->files[index].id : UINT32_MAX);
+        work_housekeep(p->store);
+    }
+    return status;
 }
 
 void picture_release(struct picture *p)

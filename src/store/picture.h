@@ -43,9 +43,8 @@ struct picture {
 /* Every write that was acknowledged before the call is in it; every batch is in it wholly, over all collections, or not at all.
    short_log: what is in memory is brought to segments first, where that can be, so that there is little log to copy. */
 int picture_take(nacre_store *, bool short_log, struct picture *);
-/* Files before `index` were copied: what of the log is not needed any more may go. */
-void picture_copied(struct picture *, size_t index);
-/* To be asked when all was copied: NACRE_BUSY when a writer in another process may have taken files away meanwhile. */
-int picture_check(const struct picture *);
+/* Files before `index` were copied, or `status` says why not that before it: what of the log is not needed any more may go. NACRE_BUSY when a writer in
+   another process has taken a file away meanwhile, or may have: of the log it is asked as soon as that is copied, as nothing else can be taken. */
+int picture_copied(struct picture *, size_t index, int status);
 void picture_release(struct picture *);
 #endif

@@ -88,6 +88,7 @@ static int read_all(nacre_store *store)
     if (status == NACRE_OK) {
         begin_tables(store, &state);
         status = replay_log(store, &state);
+        status = status != NACRE_OK && store_leave_out(store, status) ? NACRE_OK : status;
     }
     if (status == NACRE_OK) {
         place_tail(store, &state);

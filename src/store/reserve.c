@@ -2,6 +2,8 @@
 
    When the disk is full, the store turns read-only and the reserve is given up: its room is for what frees space. Writes that only delete are taken, drops are,
    memtables are flushed, merges go on; builds of indexes wait. nacre_resume makes the store writable, and the reserve anew where there is room.
+   The log saves space until then: its files are small, and pruned ones are removed. An opening that finds the disk too full for two log files of the usual size begins so
+   (open.c), and one that finds no room at all gives the reserve up and begins anew.
    It is made only when segments have come to its size: a small store does not take more than it holds.
 
    Invariants:
@@ -10,6 +12,7 @@
    The file is made by the housekeeper and nacre_resume, removed by any thread; `reserve_lock` is held around both and takes no other. */
 #include "base/status.h"
 #include "store/store.h"
+#include <stdio.h>
 
 static int reserve_path(const nacre_store *store, char path[OS_PATH_MAX])
 {
@@ -77,14 +80,21 @@ void reserve_make(nacre_store *store)
     pthread_mutex_unlock(&store->reserve_lock);
 }
 
-void reserve_give_up(nacre_store *store)
+bool reserve_give_up(nacre_store *store)
 {
-    char path[OS_PATH_MAX];
+    char path[OS_PATH_MAX], detail[1024];
+    bool was_there = false;
+    (void)snprintf(detail, sizeof detail, "%s", fail_detail()); /* of what found the disk full */
     if (reserve_path(store, path) == NACRE_OK) {
         pthread_mutex_lock(&store->reserve_lock);
-        (void)store->os->remove(store->os->context, path); /* there may be none */
+        was_there = store->os->remove(store->os->context, path) == NACRE_OK;
         atomic_store_explicit(&store->reserved, UINT64_MAX, memory_order_relaxed);
         pthread_mutex_unlock(&store->reserve_lock);
     }
+    if (atomic_load_explicit(&store->log_open, memory_order_acquire)) {
+        wal_save_space(store->wal, true); /* else the next log file would take what was given up */
+    }
     atomic_store_explicit(&store->space_low, true, memory_order_release);
+    (void)fail(NACRE_NO_SPACE, "%s", detail);
+    return was_there;
 }

@@ -94,7 +94,7 @@ int table_wait_for_writers(nacre_store *store, struct table *table)
             break;
         }
         if (atomic_load_explicit(&store->log_failed, memory_order_acquire)) {
-            return fail(NACRE_READ_ONLY, "the log failed; nacre_resume flushes what it held");
+            return fail(NACRE_READ_ONLY, "the log failed; a resume flushes what it held");
         }
         if (atomic_load_explicit(&store->stopping, memory_order_relaxed)) {
             return NACRE_CANCELLED;

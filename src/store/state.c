@@ -166,7 +166,9 @@ int store_resume(nacre_store *store)
         atomic_store_explicit(&store->log_failed, true, memory_order_seq_cst);
         return status;
     }
+    wal_save_space(store->wal, false);
     if ((status = wal_prepare(store->wal, 0)) != NACRE_OK) {
+        wal_save_space(store->wal, atomic_load_explicit(&store->space_low, memory_order_relaxed));
         return status;
     }
     atomic_store_explicit(&store->space_low, false, memory_order_relaxed);

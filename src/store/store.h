@@ -172,6 +172,8 @@ struct nacre_store {
     nacre_file *lock_file;
     unsigned fork_generation;
     bool read_only;
+    bool leaves_out;        /* read-only, to be verified: damage does not end the opening, */
+    struct buffer left_out; /* and is kept here, in texts that end with a NUL. By who opens */
     nacre_durability durability;
     uint64_t memory_budget, log_limit;
     uint32_t background_threads, write_timeout_ms;
@@ -283,7 +285,7 @@ int store_resume(nacre_store *);
 
 /* ---- the disk's reserve (reserve.c) ---- */
 void reserve_make(nacre_store *);    /* as the tuning says, where there is room; best effort */
-void reserve_give_up(nacre_store *); /* the disk is full */
+bool reserve_give_up(nacre_store *); /* the disk is full; whether there was one */
 void store_fail_log(nacre_store *, int cause,
                     const char *reason);      /* a log sync failed: read-only, and nobody waits for what cannot come */
 int store_check_process(const nacre_store *); /* NACRE_INVALID in a forked child */
@@ -430,6 +432,10 @@ void store_end_filtered(void *context);
 int store_open(const char *path, const nacre_options *, nacre_store **);
 /* For writing what another store had written, with its clocks: nothing that expired meanwhile goes, as operands may need it. */
 int store_open_behind(const char *path, const nacre_options *, nacre_store **);
+/* For reading, to be verified and closed: where damage ends a usual opening, without what is damaged. Not for reads: what is left out is not seen. */
+int store_open_to_verify(const char *path, const nacre_options *, nacre_store **);
+/* Whether the opening goes on without what failed so; keeps the detail. */
+bool store_leave_out(void *store, int status);
 int store_close(nacre_store *);
 void store_apply_tuning(nacre_store *); /* tuning values -> limits, trees, cache */
 int store_make_parts(nacre_store *);

@@ -14,6 +14,50 @@ struct parameter {
 #define TUNING_ROW(name, unit, value, least, most, text, wrong) { #name, unit, text, wrong, value, least, most },
 static const struct parameter parameters[TUNING_COUNT] = { TUNING_TABLE(TUNING_ROW) };
 
+#define NAME_BYTES_MOST 64u
+
+/* How many letters must be put in, taken out or replaced to make one name of the other. */
+static size_t name_distance(const char *a, const char *b)
+{
+    size_t row[NAME_BYTES_MOST + 1], size = strlen(b);
+    for (size_t j = 0; j <= size; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= size; j++) {
+            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            size_t one = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = replaced < one ? replaced : one;
+        }
+    }
+    return row[size];
+}
+
+/* The parameter that was meant, perhaps; NULL: none is near. */
+static const char *nearest_name(const char *name)
+{
+    size_t size = strlen(name), least = size / 2 + 1;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < TUNING_COUNT && size <= NAME_BYTES_MOST; i++) {
+        size_t distance = name_distance(name, parameters[i].name);
+        if (distance < least) {
+            least = distance;
+            nearest = parameters[i].name;
+        }
+    }
+    return nearest;
+}
+
+static int unknown_name(int status, const char *name)
+{
+    const char *nearest = nearest_name(name);
+    return nearest ? fail(status, "there is no tuning parameter '%.100s'; the nearest name is '%s'", name, nearest)
+                   : fail(status, "there is no tuning parameter '%.100s'", name);
+}
+
 static int find(const char *name, size_t *index)
 {
     for (size_t i = 0; i < TUNING_COUNT; i++) {
@@ -22,7 +66,7 @@ static int find(const char *name, size_t *index)
             return NACRE_OK;
         }
     }
-    return fail(NACRE_INVALID, "there is no tuning parameter '%s'; nacre_tuning lists them", name);
+    return unknown_name(NACRE_INVALID, name);
 }
 
 static int check(size_t index, uint64_t value)
@@ -42,11 +86,20 @@ static int load_object(struct tuning *t, json_t *root, const char *path)
     json_object_foreach(root, name, value)
     {
         size_t index = 0;
-        if (find(name, &index) != NACRE_OK || !json_is_integer(value) || json_integer_value(value) < 0 ||
-            check(index, (uint64_t)json_integer_value(value)) != NACRE_OK) {
+        if (find(name, &index) != NACRE_OK) {
+            (void)unknown_name(NACRE_CORRUPT, name);
             return fail(NACRE_CORRUPT,
-                        "%s: '%s' is not a tuning parameter with a value in its range; mend or remove the file", path,
-                        name);
+                        "%s: %s: rename or remove it there, or remove the file: without it all "
+                        "parameters are the defaults",
+                        path, fail_detail());
+        }
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+            check(index, (uint64_t)json_integer_value(value)) != NACRE_OK) {
+            const struct parameter *p = &parameters[index];
+            return fail(NACRE_CORRUPT,
+                        "%s: '%s' is not a whole number from %llu to %llu (%s); mend or remove it there, or "
+                        "remove the file: without it all parameters are the defaults",
+                        path, name, (unsigned long long)p->least, (unsigned long long)p->most, p->unit);
         }
         atomic_store_explicit(&t->values[index], (uint64_t)json_integer_value(value), memory_order_relaxed);
         t->set[index] = true;
@@ -93,6 +146,7 @@ static void set_defaults(struct tuning *t)
     for (size_t i = 0; i < TUNING_COUNT; i++) {
         atomic_init(&t->values[i], parameters[i].value);
         atomic_init(&t->chosen[i], 0);
+        atomic_init(&t->worked_out[i], 0);
         t->set[i] = false;
     }
 }
@@ -179,6 +233,11 @@ static void drop_choices(struct tuning *t)
     }
 }
 
+void tuning_note_worked_out(struct tuning *t, enum tuning_name name, uint64_t value)
+{
+    atomic_store_explicit(&t->worked_out[name], value, memory_order_relaxed); /* a figure: it is read alone */
+}
+
 bool tuning_choose(struct tuning *t, enum tuning_name name, uint64_t value)
 {
     pthread_mutex_lock(&t->lock);
@@ -241,6 +300,12 @@ int tuning_set(struct tuning *t, const nacre_os *os, const char *store_path, con
     return status;
 }
 
+/* One that stands for a value 0; lock held. */
+static bool is_worked_out(const struct tuning *t, enum tuning_name name)
+{
+    return tuning_now(t, name) == 0 && atomic_load_explicit(&t->worked_out[name], memory_order_relaxed) > 0;
+}
+
 int tuning_json(struct tuning *t, char **json)
 {
     struct buffer text = { 0 };
@@ -248,14 +313,17 @@ int tuning_json(struct tuning *t, char **json)
     pthread_mutex_lock(&t->lock);
     for (size_t i = 0; i < TUNING_COUNT && status == NACRE_OK; i++) {
         const struct parameter *p = &parameters[i];
+        bool is_auto = is_worked_out(t, (enum tuning_name)i);
+        uint64_t in_force = is_auto ? atomic_load_explicit(&t->worked_out[i], memory_order_relaxed)
+                                    : tuning_now(t, (enum tuning_name)i);
         status = buffer_append_format(
             &text,
-            "%s\"%s\":{\"value\":%llu,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,"
+            "%s\"%s\":{\"value\":%llu,\"in_force\":%llu,\"auto\":%s,\"unit\":\"%s\",\"default\":%llu,\"least\":%llu,"
             "\"most\":%llu,\"set\":%s,\"chosen\":%llu,\"text\":\"%s\",\"wrong_when\":\"%s\"}",
             i ? "," : "", p->name, (unsigned long long)atomic_load_explicit(&t->values[i], memory_order_relaxed),
-            p->unit, (unsigned long long)p->value, (unsigned long long)p->least, (unsigned long long)p->most,
-            t->set[i] ? "true" : "false", (unsigned long long)atomic_load_explicit(&t->chosen[i], memory_order_relaxed),
-            p->text, p->wrong);
+            (unsigned long long)in_force, is_auto ? "true" : "false", p->unit, (unsigned long long)p->value,
+            (unsigned long long)p->least, (unsigned long long)p->most, t->set[i] ? "true" : "false",
+            (unsigned long long)atomic_load_explicit(&t->chosen[i], memory_order_relaxed), p->text, p->wrong);
     }
     pthread_mutex_unlock(&t->lock);
     if (status == NACRE_OK) {

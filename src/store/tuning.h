@@ -91,8 +91,10 @@ struct tuning {
     pthread_mutex_t lock;
     _Atomic uint64_t values[TUNING_COUNT];
     _Atomic uint64_t chosen[TUNING_COUNT]; /* by the autotuner for this opening, 0 = not; written under lock */
-    bool set[TUNING_COUNT];                /* by the user; lock */
-    uint64_t text_hash;                    /* of the file as it was read last, 0 = it was not there; by who loads */
+    _Atomic uint64_t
+        worked_out[TUNING_COUNT]; /* what stands for a value 0 that says so; 0 elsewhere. By store_apply_tuning */
+    bool set[TUNING_COUNT];       /* by the user; lock */
+    uint64_t text_hash;           /* of the file as it was read last, 0 = it was not there; by who loads */
 };
 int tuning_load(struct tuning *, const nacre_os *,
                 const char *store_path); /* missing file: defaults; unknown names are kept out and an error */
@@ -100,6 +102,8 @@ int tuning_load(struct tuning *, const nacre_os *,
 int tuning_reload(struct tuning *, const nacre_os *, const char *store_path);
 int tuning_set(struct tuning *, const nacre_os *, const char *store_path, const char *name, const char *value,
                enum tuning_name *which); /* "default" unsets */
+/* What a 0 stands for, as it comes out of the options and the other parameters. */
+void tuning_note_worked_out(struct tuning *, enum tuning_name, uint64_t value);
 /* The autotuner's choice; 0 takes it back. False: it is the user's, out of its range, or the autotuner is off. */
 bool tuning_choose(struct tuning *, enum tuning_name, uint64_t value);
 bool tuning_is_set(struct tuning *, enum tuning_name); /* by the user, itself or what it goes with */

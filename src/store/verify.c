@@ -1,17 +1,38 @@
 /* Reads everything a store consists of and checks it. Writes nothing. */
+#include "base/hash.h"
 #include "base/status.h"
 #include "store/values.h"
 
 struct verifying {
     nacre_verify_report *report;
     struct buffer damage;
+    struct buffer told; /* hashes of its lines */
 };
 
+/* Once, however many entries point to one missing file. */
 static void note_damage(void *context, int status, const char *detail)
 {
     struct verifying *verifying = context;
-    (void)buffer_append_format(&verifying->damage, "%s: %s\n", nacre_status_name(status), detail);
+    uint64_t hash = hash_bytes(detail, strlen(detail)), known;
+    (void)status;
+    for (size_t at = 0; at < verifying->told.size; at += sizeof known) {
+        memcpy(&known, verifying->told.data + at, sizeof known);
+        if (known == hash) {
+            return;
+        }
+    }
+    (void)buffer_append(&verifying->told, &hash, sizeof hash);
+    (void)buffer_append_format(&verifying->damage, "%s\n", detail);
     verifying->report->damaged++;
+}
+
+static void note_left_out(const nacre_store *store, struct verifying *verifying)
+{
+    const char *text;
+    for (size_t at = 0; at < store->left_out.size; at += strlen(text) + 1) {
+        text = (const char *)store->left_out.data + at;
+        note_damage(verifying, NACRE_CORRUPT, text);
+    }
 }
 
 static int verify_collection(nacre_collection *collection, void *context)
@@ -111,6 +132,7 @@ int store_verify(nacre_store *store, nacre_verify_report *report)
     struct verifying verifying = { .report = report };
     report->files = report->bytes = report->entries = report->damaged = 0;
     report->damage = NULL;
+    note_left_out(store, &verifying);
     int status = verify_written(store, &verifying);
     if (status == NACRE_OK) {
         status = store_each_collection(store, verify_collection, &verifying);
@@ -118,6 +140,7 @@ int store_verify(nacre_store *store, nacre_verify_report *report)
     if (status == NACRE_OK) {
         status = verify_values(store, note_damage, &verifying, report);
     }
+    buffer_free(&verifying.told);
     if (status != NACRE_OK) {
         buffer_free(&verifying.damage);
         return status;

@@ -82,7 +82,7 @@ static int verify_header(void *context, struct value_file *file, const struct va
     struct value_file_report report;
     char path[OS_PATH_MAX];
     (void)file;
-    if (info->references == 0) {
+    if (info->references == 0 && !v->store->leaves_out) {
         return NACRE_OK; /* it is about to go */
     }
     int status = os_path(path, v->store->values_path, VALUE_FILE_NAME, (unsigned long long)info->id);

@@ -77,6 +77,10 @@ static int open_version(struct tree *tree, const struct manifest_collection *wor
     for (size_t i = 0; i < words->piece_count && status == NACRE_OK; i++) {
         const struct manifest_piece *piece = &words->pieces[i];
         status = tree_place(tree, piece, opened_before(list, count, piece->properties.id), &list[count]);
+        if (status != NACRE_OK && tree->env->leave_out && tree->env->leave_out(tree->env->context, status)) {
+            status = NACRE_OK;
+            continue;
+        }
         count += status == NACRE_OK;
     }
     if (status == NACRE_OK) {

@@ -39,6 +39,8 @@ struct tree_env {
     const nacre_logger *logger;
     struct tree_tuning *tuning;
     void *context;
+    /* Asked about a segment that cannot be opened: true when the tree is to be without it. NULL: none is left out. */
+    bool (*leave_out)(void *context, int status);
     /* Live snapshot sequences in ascending order (memory_alloc'd, the tree frees it). */
     int (*snapshots)(void *context, uint64_t **sequences, size_t *count);
     /* Whether all snapshots that are made from now on see a sequence: NACRE_OK, or NACRE_BUSY (not yet: it is of an ingest with commits before it that are

@@ -18,7 +18,7 @@ int value_log_report_failure(struct value_log *log)
     pthread_mutex_lock(&log->lock);
     memcpy(text, log->failure_text, sizeof text);
     pthread_mutex_unlock(&log->lock);
-    return fail(NACRE_IO, "the value log takes nothing before nacre_resume: a sync failed: %s", text);
+    return fail(NACRE_IO, "the value log takes nothing before a resume: a sync failed: %s", text);
 }
 
 static void note_failure(struct value_file *file)

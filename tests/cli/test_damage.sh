@@ -21,6 +21,50 @@ expect 2 verify --json
 [ "$(jq .damaged out)" -ge 1 ] || wrong "no damage in the report"
 jq -e '.damage[0] | type == "string"' out >result || wrong "no words in the report"
 
+it "verify goes on behind a missing file, names each once, and checks all others"
+rm -rf store && cp -r good store
+nacre create more --value-log-threshold 1000
+for i in 1 2 3; do
+    nacre put more "large$i" "$(printf '%02000d' $i)"
+    nacre put more "larger$i" "$(printf '%03000d' $i)"
+    nacre put more "small$i" value
+    nacre flush more
+done
+expect 0 verify
+cp -r store whole
+set -- $(ls store/segments/*.seg)
+[ $# -ge 4 ] || wrong "not enough segments to lose some"
+rm "$1" "$3"
+flip "$2" 70
+expect 2 verify
+for file in "$1" "$2" "$3"; do
+    [ "$(grep -c "$(basename "$file")" out)" -eq 1 ] || wrong "$(basename "$file") is not named once"
+done
+prints ": 3 damaged"
+expect 2 verify --json
+[ "$(jq .damaged out)" -eq 3 ] || wrong "the JSON counts otherwise"
+[ "$(jq .entries out)" -gt 0 ] || wrong "nothing else was checked"
+rm -rf store && cp -r whole store
+set -- $(ls store/values/*)
+rm "$1" "$2"
+expect 2 verify
+for file in "$1" "$2"; do
+    [ "$(grep -c "$(basename "$file")" out)" -eq 1 ] || wrong "$(basename "$file") is not named once"
+done
+prints ": 2 damaged"
+rm -rf store && cp -r whole store
+nacre put files late value
+segment=$(ls store/segments/*.seg | head -n 1)
+rm "$segment" store/log/*
+expect 2 verify
+prints "$(basename "$segment")"
+prints "log file"
+prints ": 2 damaged"
+rm -rf whole
+rm -rf store && cp -r good store
+segment=$(ls -S store/segments/*.seg | head -n 1)
+flip "$segment" $(($(wc -c <"$segment") / 2))
+
 it "salvage names what is left damaged in segments; what lies outside of it is read"
 expect 2 salvage store
 prints "$(basename "$segment")"
@@ -48,7 +92,9 @@ if [ -n "$log" ]; then
         expect 2 dump log "$log"
         prints '"damaged_regions":1'
         blames "$(basename "$log")"
-        expect 0 salvage store
+        expect 2 salvage store # done, but something was lost
+        blames "1 damaged places in the log"
+        expect 0 salvage store # and is told once
         expect 0 get files late1
         expect 0 count files
     fi

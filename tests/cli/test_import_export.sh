@@ -9,6 +9,19 @@ printf 'pear\napple\n\nback\\slash\n' | nacre import one - >out
 expect 0 scan one --keys-only --json
 [ "$(jq -r .key out | tr '\n' ' ')" = 'apple back\slash pear ' ] || wrong "keys of lines"
 
+it "a carriage return before the end of a line is kept in lines, and goes with --crlf"
+expect 0 clear one
+printf 'a\r\nb\r\r\nc\nd\r' >dos
+expect 0 import one dos
+expect 0 scan one --keys-only
+says 'a\r' 'b\r\r' c 'd\r'
+expect 0 clear one
+expect 0 import one dos --crlf
+expect 0 scan one --keys-only
+says a 'b\r' c 'd\r'
+nacre help import >out
+prints 'a \r at its end is kept'
+
 it "tsv has escapes, and further columns are passed over"
 expect 0 clear one
 printf 'a\\tb\tx\\x00y\\n\tmore\r\nplain\n' >in.tsv

@@ -50,9 +50,38 @@ expect 0 tune seal_bytes --json
 expect 0 tune seal_bytes default
 expect 0 tune seal_bytes --json
 [ "$(jq .set out)" = false ] || wrong "it is still said to be set"
+expect 0 tune
+grep -q '^seal_bytes  *67108864 auto ' out || wrong "what is worked out is not shown as it is in force"
+grep -q '^segment_bytes  *67108864 default ' out || wrong "what is not worked out is said to be"
+expect 0 tune log_file_bytes --json
+[ "$(jq -c '[.value, .in_force, .auto]' out)" = '[0,8388608,true]' ] || wrong "what is worked out is not in the JSON"
+expect 0 tune log_file_bytes 65536
+expect 0 tune log_file_bytes --json
+[ "$(jq -c '[.value, .in_force, .auto]' out)" = '[65536,65536,false]' ] || wrong "a value that was set is not in force"
+expect 0 tune log_file_bytes default
+expect 2 tune seal_byte 1
+blames "the nearest name is 'seal_bytes'"
+blames '`nacre tune` lists'
+printf '{"log_file_bites": 65536}' >store/tuning.json
+expect 2 count files
+blames "store/tuning.json: there is no tuning parameter 'log_file_bites'; the nearest name is 'log_file_bytes'"
+blames "or remove the file"
+rm store/tuning.json
 expect 2 tune nonsense
 blames "nonsense"
 expect 2 tune seal_bytes 1
+
+it "errors and help speak of commands, not of C"
+for command_line in "tune nonsense 1" "create more --kind vectors --dim 2" "create more --merge-operator none"; do
+    expect 2 $command_line
+    ! grep -qE 'nacre_[a-z]|NACRE_[A-Z]|[0-9] L2' err || wrong "$command_line: the error speaks of C"
+done
+nacre help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' >commands
+[ "$(wc -l <commands)" -gt 20 ] || wrong "the commands are not listed"
+while read -r name; do
+    nacre help "$name" >out
+    ! sed 's/nacre_live//g; s/NACRE_STORE//g' out | grep -qE 'nacre_[a-z]|NACRE_[A-Z]' || wrong "help $name speaks of C"
+done <commands
 
 it "metrics are in the text format of Prometheus"
 expect 0 metrics

@@ -307,6 +307,78 @@ static void each_failing_allocation_is_reported(void **state)
     }
 }
 
+#define USUAL_BYTES (1u << 20)
+
+/* Records 1 to 50 of an opening before, and room for one file of the usual size, or for none. */
+static nacre_os *nearly_full_disk(uint64_t free_bytes, uint32_t *next)
+{
+    nacre_os *os = new_disk();
+    struct wal *w = open_log(os, FIRST_LOG_FILE, USUAL_BYTES);
+    append_range(w, 1, 50);
+    assert_int_equal(wal_sync(w, wal_end(w)), NACRE_OK);
+    wal_close(w);
+    *next = expect_log(os, 50).last_file + 1; /* recovery ends the file */
+    os_memory_set_space(os, free_bytes);
+    return os;
+}
+
+static void a_log_begins_small_where_the_disk_has_no_room_for_two_files(void **state)
+{
+    (void)state;
+    for (unsigned usual = 0; usual < 2; usual++) {
+        uint32_t next;
+        nacre_os *os = nearly_full_disk((300 << 10) + usual * USUAL_BYTES, &next);
+        uint64_t before = os_memory_bytes(os);
+        struct wal *w = open_log(os, next, USUAL_BYTES);
+        assert_true(wal_saves_space(w));
+        assert_int_equal(os_memory_bytes(os), before + 2 * 65536);
+        append_range(w, 51, 200);
+        wal_position begin, end;
+        assert_int_equal(append_sized(w, 201, 69000, &begin, &end), NACRE_OK); /* it has a file that holds it */
+        assert_int_equal(wal_sync(w, wal_end(w)), NACRE_OK);
+        os_memory_set_space(os, UINT64_MAX);
+        wal_save_space(w, false);
+        rotate(w);
+        rotate(w);
+        append_range(w, 202, 300);
+        assert_true(os_memory_bytes(os) > before + USUAL_BYTES);
+        wal_close(w);
+        expect_log(os, 300);
+        os_memory_free(os);
+    }
+}
+
+static void a_log_that_begins_small_loses_nothing_when_the_power_fails_at_any_call(void **state)
+{
+    (void)state;
+    bool whole = false;
+    for (uint64_t nth = 1; !whole; nth++) {
+        uint32_t next;
+        nacre_os *os = nearly_full_disk((300 << 10) + nth % 2 * USUAL_BYTES, &next);
+        struct wal_options options = log_options(os, USUAL_BYTES);
+        uint64_t durable = 50;
+        struct wal *w = NULL;
+        os_memory_cut_at(os, os_memory_calls(os) + nth / 2);
+        if (wal_open(&options, next, &w) == NACRE_OK) {
+            wal_position begin, end;
+            for (uint64_t n = 51; n <= 400 && append_sized(w, n, 700, &begin, &end) == NACRE_OK; n++) {
+                durable = n % 10 == 0 && wal_sync(w, end) == NACRE_OK ? n : durable;
+            }
+            whole = durable == 400;
+            wal_close(w);
+        }
+        os_memory_restart(os, nth);
+        os_memory_set_space(os, UINT64_MAX);
+        struct reading reading = { 0 };
+        struct wal_replay_report report;
+        if (replay_log(os, (struct wal_replay_options){ .truncate = true }, &reading, &report) != NACRE_OK) {
+            fail_msg("call %llu: %s", (unsigned long long)nth / 2, fail_detail());
+        }
+        assert_true(reading.last >= durable);
+        os_memory_free(os);
+    }
+}
+
 static void a_failed_replay_can_be_tried_again(void **state)
 {
     (void)state;
@@ -341,6 +413,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_lets_what_fits_be_appended_and_says_so_then),
         cmocka_unit_test(each_failing_call_leaves_a_log_that_opens),
         cmocka_unit_test(each_failing_allocation_is_reported),
+        cmocka_unit_test(a_log_begins_small_where_the_disk_has_no_room_for_two_files),
+        cmocka_unit_test(a_log_that_begins_small_loses_nothing_when_the_power_fails_at_any_call),
         cmocka_unit_test(a_failed_replay_can_be_tried_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
