@@ -177,7 +177,7 @@ static void a_batch_over_all_kinds_is_one_write(void **state)
     assert_ok(
         nacre_batch_put_vector(batch, f->collection, text("k"), vector_of(2), text("4"))); /* the later one wins */
     assert_ok(nacre_batch_delete(batch, f->collection, text("gone")));
-    assert_refused(nacre_batch_put(batch, f->collection, text("k"), text("5")), NACRE_INVALID, "nacre_put_vector");
+    assert_refused(nacre_batch_put(batch, f->collection, text("k"), text("5")), NACRE_INVALID, "a put needs one");
     assert_refused(nacre_batch_put_vector(batch, ordered, text("k"), vector_of(1), text("6")), NACRE_UNSUPPORTED,
                    "'ordered'");
     assert_int_equal(nacre_batch_count(batch), 5);
@@ -246,7 +246,7 @@ static void what_is_no_vector_of_the_collection_is_refused_before_it_is_logged(v
     assert_refused(nacre_put_vector(cosine, text("k"), vector, text(""), NULL), NACRE_INVALID, "zero");
     assert_refused(nacre_batch_put_vector(batch, cosine, text("k"), vector, text("")), NACRE_INVALID, "zero");
     assert_refused(nacre_put_vector(f->collection, text("k"), NULL, text(""), NULL), NACRE_INVALID, "NULL");
-    assert_refused(nacre_put(f->collection, text("k"), text("v"), NULL), NACRE_INVALID, "nacre_put_vector");
+    assert_refused(nacre_put(f->collection, text("k"), text("v"), NULL), NACRE_INVALID, "a put needs one");
     assert_refused(nacre_put_vector(ordered, text("k"), vector, text(""), NULL), NACRE_UNSUPPORTED, "'ordered'");
     assert_refused(nacre_get_vector(ordered, text("k"), NULL, vector, NULL), NACRE_UNSUPPORTED, "'ordered'");
     assert_refused(nacre_get_vector(f->collection, text("k"), NULL, NULL, NULL), NACRE_INVALID, "NULL");
