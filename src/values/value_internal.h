@@ -37,6 +37,7 @@ struct value_file {
     uint64_t written;    /* bytes of records whose append succeeded, this opening; a file found unsealed has 1 more */
     uint64_t synced;     /* of these, durable */
     uint64_t behind;     /* written back, or about to be, up to here */
+    uint64_t ahead;      /* from here on zeros are being written; 0: none are */
     uint64_t sync_round; /* the last value_log_sync that looked at it; sync_lock */
     uint32_t writers;
     bool active, owned; /* owned: the log holds a reference */
@@ -64,7 +65,7 @@ struct value_log {
     const nacre_logger *logger;
     char *directory;
     struct value_log_options options;
-    pthread_mutex_t prepare_lock, sync_lock;
+    pthread_mutex_t prepare_lock, sync_lock, ahead_lock;
     uint64_t sync_round; /* sync_lock */
     _Atomic uint64_t appends, appended_bytes, syncs, sync_ns_total, sync_ns_max, removed;
     _Alignas(64) _Atomic uint64_t reads, read_bytes;

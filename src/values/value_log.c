@@ -1,7 +1,8 @@
 /* The value log: opening, appending, closing. Any thread appends; the lock is held only to take a place in the active file and to give it
    back, never while bytes are written. Invariants are those of value_internal.h, and:
    1. An append that fails leaves a hole: nobody has its pointer. Its file takes no more appends, but what is in it is as good as before.
-   Locks: lock; prepare_lock where a file has to be made. */
+   2. Zeros are written ahead (make_pages) only where no append has a place but the one that writes them; who gets a place among them waits for ahead_lock.
+   Locks: lock; prepare_lock where a file has to be made; ahead_lock, under which lock is taken; under lock it is only tried. */
 #include "values/value_log.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 
 #define STAGED_MOST 65536u /* a larger record is written from where it is, by two calls */
+#define AHEAD_BYTES ((uint64_t)128 << 10)
+#define AHEAD_LEAST ((uint64_t)1 << 20) /* so much is not yet durable: nobody syncs each append */
 
 void value_log_wake(const struct value_log *log)
 {
@@ -31,7 +34,10 @@ void value_log_warn(const struct value_log *log, const char *event, uint64_t id)
 struct place {
     struct value_file *file; /* referenced */
     uint64_t offset, bytes;
-    uint64_t behind; /* writing back is due from here up to the place; the place itself where it is not */
+    /* Writing back is due from here up to the piece (AHEAD_BYTES) of the place; the place itself where it is not. */
+    uint64_t behind;
+    uint64_t ahead; /* from here on zeros are to be written first, by the holder of ahead_lock; 0: none */
+    bool waits;     /* for zeros that are being written ahead */
 };
 
 /* `lock` held. The log's next file becomes the active one; false when there is none that fits. */
@@ -50,8 +56,23 @@ static bool take_spare(struct value_log *log, enum value_stream stream, uint64_t
     return true;
 }
 
+/* `lock` held. Records seldom begin at a page, and for each write the system takes pages as large as its aligned part alone has need of: small ones, which cost
+   it more than a copy, then and when they are written back. Zeros over the whole of an aligned piece of the file get it large pages, and records are
+   written into these. Where each append is synced, the zeros would be written to the disk, too. */
+static void plan_ahead(struct value_log *log, struct place *place)
+{
+    struct value_file *file = place->file;
+    uint64_t from = (place->offset + AHEAD_BYTES - 1) & ~(AHEAD_BYTES - 1), end = place->offset + place->bytes;
+    if (file->ahead) {
+        place->waits = end > file->ahead;
+    } else if (from < end && place->bytes <= STAGED_MOST && file->written - file->synced >= AHEAD_LEAST &&
+               from + AHEAD_BYTES <= file->made_bytes && pthread_mutex_trylock(&log->ahead_lock) == 0) {
+        file->ahead = place->ahead = from;
+    }
+}
+
 /* `lock` held. */
-static bool take_place(struct value_file *file, uint64_t bytes, struct place *place)
+static bool take_place(struct value_log *log, struct value_file *file, uint64_t bytes, struct place *place)
 {
     uint64_t at = atomic_load_explicit(&file->end, memory_order_relaxed);
     if (at + bytes + VALUE_FILE_SLACK > file->made_bytes) {
@@ -61,10 +82,11 @@ static bool take_place(struct value_file *file, uint64_t bytes, struct place *pl
     atomic_store_explicit(&file->end, at + bytes, memory_order_release);
     atomic_fetch_add_explicit(&file->references, 1, memory_order_relaxed);
     file->writers++;
-    *place = (struct place){ file, at, bytes, at };
+    *place = (struct place){ .file = file, .offset = at, .bytes = bytes, .behind = at };
+    plan_ahead(log, place);
     if (at >= file->behind + VALUE_WRITE_BEHIND_BYTES) {
         place->behind = file->behind;
-        file->behind = at & ~(uint64_t)4095;
+        file->behind = at & ~(AHEAD_BYTES - 1);
     }
     return true;
 }
@@ -77,7 +99,7 @@ static int take_place_of_its_own(struct value_log *log, uint64_t bytes, struct p
     int status = value_file_make(log, VALUE_HEADER_BYTES + bytes + VALUE_FILE_SLACK, &file);
     if (status == NACRE_OK) {
         pthread_mutex_lock(&log->lock);
-        (void)take_place(file, bytes, place); /* made to fit */
+        (void)take_place(log, file, bytes, place); /* made to fit */
         pthread_mutex_unlock(&log->lock);
     }
     pthread_mutex_unlock(&log->prepare_lock);
@@ -110,10 +132,10 @@ static int find_place(struct value_log *log, enum value_stream stream, uint64_t 
         pthread_mutex_lock(&log->lock);
         log->used = true;
         struct value_file *file = log->active[stream];
-        bool found = file && take_place(file, bytes, place), swapped = false;
+        bool found = file && take_place(log, file, bytes, place), swapped = false;
         if (!found) {
             swapped = take_spare(log, stream, bytes);
-            found = swapped && take_place(log->active[stream], bytes, place);
+            found = swapped && take_place(log, log->active[stream], bytes, place);
         }
         pthread_mutex_unlock(&log->lock);
         if (swapped) {
@@ -126,6 +148,24 @@ static int find_place(struct value_log *log, enum value_stream stream, uint64_t 
         if (status != NACRE_OK) {
             return status;
         }
+    }
+}
+
+/* No error: it is for speed alone. */
+static void make_pages(struct value_log *log, const struct place *place)
+{
+    static const uint8_t zeros[AHEAD_BYTES];
+    if (place->waits) {
+        pthread_mutex_lock(&log->ahead_lock);
+        pthread_mutex_unlock(&log->ahead_lock);
+    }
+    if (place->ahead) {
+        nacre_file *handle = atomic_load_explicit(&place->file->handle, memory_order_relaxed);
+        (void)log->os->write(handle, place->ahead, zeros, sizeof zeros);
+        pthread_mutex_lock(&log->lock);
+        place->file->ahead = 0;
+        pthread_mutex_unlock(&log->lock);
+        pthread_mutex_unlock(&log->ahead_lock);
     }
 }
 
@@ -162,7 +202,9 @@ static void leave_place(struct value_log *log, const struct place *place, bool w
     struct value_file *file = place->file;
     if (place->behind < place->offset) {
         nacre_file *handle = atomic_load_explicit(&file->handle, memory_order_relaxed);
-        (void)log->os->write_behind(handle, place->behind, place->offset - place->behind);
+        /* The pages of the last piece will be written to again, and may be one to the system. */
+        uint64_t end = place->offset & ~(AHEAD_BYTES - 1);
+        (void)log->os->write_behind(handle, place->behind, end - place->behind);
     }
     pthread_mutex_lock(&log->lock);
     file->written += written ? place->bytes : 0;
@@ -196,6 +238,7 @@ int value_log_append(struct value_log *log, enum value_stream stream, uint32_t c
         return status;
     }
     value_record_encode(header, place.file->id, place.offset, collection, key, value, pointer);
+    make_pages(log, &place);
     status = write_record(log, &place, header, key, value);
     leave_place(log, &place, status == NACRE_OK);
     if (status != NACRE_OK) {
@@ -360,6 +403,7 @@ int value_log_open(const struct value_log_options *options, struct value_log **o
     pthread_mutex_init(&log->lock, NULL);
     pthread_mutex_init(&log->prepare_lock, NULL);
     pthread_mutex_init(&log->sync_lock, NULL);
+    pthread_mutex_init(&log->ahead_lock, NULL);
     log->os = options->os;
     log->logger = options->logger;
     log->options = *options;
@@ -404,6 +448,7 @@ void value_log_close(struct value_log *log)
     value_table_free(&log->table);
     pthread_mutex_destroy(&log->lock);
     pthread_mutex_destroy(&log->prepare_lock);
+    pthread_mutex_destroy(&log->ahead_lock);
     pthread_mutex_destroy(&log->sync_lock);
     memory_free(log->directory);
     memory_free(log);

@@ -57,12 +57,17 @@ static nacre_os *new_disk(void)
     return os;
 }
 
-static int try_open(const nacre_os *os, bool map, struct value_log **log)
+static int try_open_with(const nacre_os *os, bool map, uint64_t file_bytes, struct value_log **log)
 {
     struct value_log_options options = {
-        .os = os, .directory = DIRECTORY, .file_bytes = FILE_BYTES, .map = map, .next_id = next_id
+        .os = os, .directory = DIRECTORY, .file_bytes = file_bytes, .map = map, .next_id = next_id
     };
     return value_log_open(&options, log);
+}
+
+static int try_open(const nacre_os *os, bool map, struct value_log **log)
+{
+    return try_open_with(os, map, FILE_BYTES, log);
 }
 
 static struct value_log *open_log(const nacre_os *os, bool map)
@@ -235,6 +240,66 @@ static void threads_append_beside_each_other(void **state)
             assert_int_equal(read_back(log, workers[i].first + n, &workers[i].kept[n]), NACRE_OK);
         }
         release(workers[i].kept, VALUES_MAX / 4);
+    }
+    value_log_close(log);
+    os_memory_free(os);
+}
+
+#define RUSH_VALUES 4000u
+
+struct rusher {
+    pthread_t thread;
+    struct value_log *log;
+    uint64_t first;
+    struct kept kept[RUSH_VALUES];
+};
+
+static void *rush(void *context)
+{
+    struct rusher *rusher = context;
+    for (uint64_t i = 0; i < RUSH_VALUES; i++) {
+        if (append(rusher->log, rusher->first + i, &rusher->kept[i]) != NACRE_OK) {
+            abort();
+        }
+    }
+    return NULL;
+}
+
+static int (*write_below)(nacre_file *, uint64_t, const void *, size_t);
+static _Atomic uint64_t zero_bytes;
+
+static int write_counted(nacre_file *file, uint64_t offset, const void *bytes, size_t size)
+{
+    const uint8_t *first = bytes;
+    bool zeros = size > VALUE_MAX && first[0] == 0 && memcmp(first, first + 1, size - 1) == 0;
+    atomic_fetch_add(&zero_bytes, zeros ? size : 0);
+    return write_below(file, offset, bytes, size);
+}
+
+/* Much is appended and nothing synced, so zeros are written ahead of the values: never over one. */
+static void zeros_that_are_written_ahead_meet_no_value(void **state)
+{
+    (void)state;
+    nacre_os *os = new_disk(), counted = *os;
+    struct value_log *log = NULL;
+    static struct rusher rushers[4];
+    write_below = os->write;
+    counted.write = write_counted;
+    assert_int_equal(try_open_with(&counted, true, 64 << 20, &log), NACRE_OK);
+    for (size_t i = 0; i < 4; i++) {
+        rushers[i].log = log;
+        rushers[i].first = i * RUSH_VALUES;
+        assert_int_equal(pthread_create(&rushers[i].thread, NULL, rush, &rushers[i]), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(rushers[i].thread, NULL);
+    }
+    assert_true(atomic_load(&zero_bytes) > 1 << 20);
+    for (size_t i = 0; i < 4; i++) {
+        for (uint64_t n = 0; n < RUSH_VALUES; n++) {
+            assert_int_equal(read_back(log, rushers[i].first + n, &rushers[i].kept[n]), NACRE_OK);
+        }
+        release(rushers[i].kept, RUSH_VALUES);
     }
     value_log_close(log);
     os_memory_free(os);
@@ -731,6 +796,7 @@ int main(void)
         cmocka_unit_test(values_are_read_back_from_maps_and_by_calls),
         cmocka_unit_test(files_without_references_go_and_others_stay),
         cmocka_unit_test(threads_append_beside_each_other),
+        cmocka_unit_test(zeros_that_are_written_ahead_meet_no_value),
         cmocka_unit_test(large_values_are_appended_while_full_files_are_sealed),
         cmocka_unit_test(synced_values_survive_a_loss_of_power),
         cmocka_unit_test(a_failed_sync_is_not_tried_again_and_recovery_writes_the_values_anew),
