@@ -1,5 +1,5 @@
 /* All of a store within its budget: a child that may have little more private memory than that (RLIMIT_DATA) writes small and large values into
-   collections of all kinds from several threads, while others scan, search and hold cursors. Every call gives NACRE_OK or, where it writes, NACRE_BUSY,
+   collections of all kinds from several threads, while others scan, search, hold cursors and fill transactions. Every call gives NACRE_OK or, where it writes, NACRE_BUSY,
    and at no time does the store hold more than the bound of limits.md, by its own figures and by the allocator's. */
 #include "base/memory.h"
 #include "store/budget.h"
@@ -18,7 +18,7 @@
 #define IN_FLIGHT   (4 * MIB)
 #define DIMENSION   16u
 #define SECONDS     6
-#define WRITERS     3u
+#define THREADS     6u
 #define COLLECTIONS 6u
 #define KEYS        200000u
 #define LARGE_BYTES (64u << 10)
@@ -149,6 +149,69 @@ static void *get_on(void *context)
     return NULL;
 }
 
+/* ---- transactions ---- */
+
+static bool is_one_of(int status, const int *allowed)
+{
+    for (; *allowed != NACRE_OK; allowed++) {
+        if (status == *allowed) {
+            return true;
+        }
+    }
+    return status == NACRE_OK;
+}
+
+static void must_be(int status, const int *allowed)
+{
+    if (!is_one_of(status, allowed)) {
+        MUST(status);
+    }
+}
+
+/* Reads and writes until what transactions may remember is used up. */
+static void fill_transaction(struct run *run, nacre_txn *txn, unsigned round)
+{
+    static const int refusals[] = { NACRE_NOT_FOUND, NACRE_LIMIT, NACRE_OK };
+    char key[64], value[500];
+    memset(value, 't', sizeof value);
+    for (unsigned i = 0; i < 4000 && !atomic_load(&run->stop); i++) {
+        nacre_collection *collection = run->collections[i % 2];
+        nacre_slice k = key_of((round * 40503u + i * 7919u) % KEYS, key);
+        nacre_value got;
+        int status = nacre_txn_get(txn, collection, k, &got);
+        must_be(status, refusals);
+        if (status == NACRE_OK) {
+            nacre_value_release(&got);
+        }
+        must_be(nacre_txn_put(txn, collection, k, (nacre_slice){ value, i % sizeof value }), refusals);
+    }
+}
+
+static void *transact_on(void *context)
+{
+    static const int refusals[] = { NACRE_CONFLICT, NACRE_BUSY, NACRE_OK };
+    struct run *run = context;
+    nacre_txn *open[4] = { NULL };
+    for (unsigned round = 0; !atomic_load(&run->stop); round++) {
+        nacre_txn **txn = &open[round % 4];
+        if (*txn) {
+            int status = nacre_txn_commit(*txn, NULL);
+            must_be(status, refusals);
+            if (status != NACRE_OK) {
+                nacre_txn_abort(*txn);
+            }
+        }
+        MUST(nacre_txn_begin(run->store, NULL, txn));
+        fill_transaction(run, *txn, round);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (open[i]) {
+            nacre_txn_abort(open[i]);
+        }
+    }
+    return NULL;
+}
+
 /* ---- the child ---- */
 
 static uint64_t figure_in(const char *json, const char *name)
@@ -237,8 +300,8 @@ static void child_main(struct fixture *f, uint64_t budget)
     const struct rlimit data = { most, most };
     static struct run run;
     nacre_options options = f->options;
-    void *(*const bodies[])(void *) = { write_on, write_on, write_on, read_on, get_on };
-    pthread_t threads[5];
+    void *(*const bodies[])(void *) = { write_on, write_on, write_on, read_on, get_on, transact_on };
+    pthread_t threads[THREADS];
     run.budget = options.memory_budget = budget;
     options.log_limit = 16 * MIB;
     options.write_timeout_ms = 1000;
@@ -250,14 +313,14 @@ static void child_main(struct fixture *f, uint64_t budget)
     struct memory_use used = memory_used();
     MUST(nacre_open(f->path, &options, &run.store));
     make_collections(&run);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < THREADS; i++) {
         if (pthread_create(&threads[i], NULL, bodies[i], &run) != 0) {
             _exit(77);
         }
     }
     watch(&run, used.heap_bytes + used.mapped_bytes);
     atomic_store(&run.stop, true);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
     for (unsigned i = 0; i < COLLECTIONS; i++) {
