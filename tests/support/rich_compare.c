@@ -26,8 +26,10 @@ static const char *wrong(const struct comparing *c, const char *how, unsigned k)
         o->merge_operator ? o->merge_operator : "-", o->compaction_filter ? o->compaction_filter : "-", how, bytes);
     for (unsigned i = 0; k < RICH_KEYS && i < c->model->keys[k].count && size < (int)sizeof text - 80; i++) {
         struct rich_state alive = rich_alive(&c->model->keys[k].states[i]);
-        size += snprintf(text + size, sizeof text - (size_t)size, " | %.30s, expires %llu",
-                         !alive.value ? "nothing" : alive.value->bytes, (unsigned long long)alive.expiry_ms);
+        const char *shown = alive.value ? alive.value->bytes : "nothing"; /* values end without a NUL */
+        size_t length = alive.value ? alive.value->size : strlen(shown);
+        size += snprintf(text + size, sizeof text - (size_t)size, " | %.*s, expires %llu",
+                         (int)(length < 30 ? length : 30), shown, (unsigned long long)alive.expiry_ms);
     }
     return text;
 }
